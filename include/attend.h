@@ -1,0 +1,174 @@
+/* attend.h - attention models in C: the public interface of libattend.
+ *
+ * Role    Open a trained model folder, translate with it, see what it attended to.
+ *         Twenty lines make a translator:
+ *
+ *             #include <attend.h>
+ *             #include <stdio.h>
+ *
+ *             static bool print(void *context, const at_translation *t)
+ *             {
+ *                 (void)context;
+ *                 return puts(t->text) >= 0;               // false would stop the translating
+ *             }
+ *
+ *             int main(void)
+ *             {
+ *                 at_translator *translator;
+ *                 const char *lines[] = {"Tom chases Jerry."};
+ *                 at_status st = at_translator_open("models/tatoeba-en-zh", NULL, &translator);
+ *                 if (st == AT_OK) {
+ *                     st = at_translate(translator, lines, 1, NULL, print, NULL);
+ *                     at_translator_close(translator);
+ *                 }
+ *                 if (st != AT_OK)
+ *                     fprintf(stderr, "%s\n", at_error_message());
+ *                 return st != AT_OK;
+ *             }
+ *
+ * Text    UTF-8, NUL-terminated, one sentence or more a line.
+ * Owns    What a function named …_open or …_new returns is the caller's, until …_close
+ *         or …_free. Text handed to a callback lives until the callback returns.
+ * Errors  Every function that can fail returns an at_status; at_error_message() then says
+ *         what was wrong, where, and what to do. The library never prints and never exits.
+ * Threads A handle may be shared by threads; calls on one handle wait for each other. For
+ *         translating at the same time open one handle a thread: the weights are mapped
+ *         from the file and shared by the system. at_error_message() is per thread.
+ * ABI     Option structs begin with their size, set by AT_…_DEFAULTS, so that they can grow.
+ */
+#ifndef ATTEND_H
+#define ATTEND_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define AT_API __attribute__((visibility("default")))
+#else
+#define AT_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One list yields codes and texts. */
+#define AT_STATUS_LIST(X)                                        \
+    X(AT_OK, 0, "no error")                                      \
+    X(AT_ENOMEM, 1, "out of memory")                             \
+    X(AT_EIO, 2, "input or output failed")                       \
+    X(AT_EFORMAT, 3, "malformed data")                           \
+    X(AT_EARG, 4, "argument out of its limits")                  \
+    X(AT_ESHAPE, 5, "shapes do not fit")                         \
+    X(AT_ENUMBER, 6, "not a finite number")                      \
+    X(AT_ENOSUP, 7, "not supported by this model or this build") \
+    X(AT_ECANCEL, 8, "stopped by the caller")
+
+typedef enum at_status {
+#define AT_STATUS_ENUM(name, value, text) name = value,
+    AT_STATUS_LIST(AT_STATUS_ENUM)
+#undef AT_STATUS_ENUM
+} at_status;
+
+/* The message of this thread's last failure; "" when there was none. Valid until the next one. */
+AT_API const char *at_error_message(void);
+AT_API const char *at_status_text(at_status status);
+AT_API const char *at_version(void);
+
+/* --- A translator: a model folder, threads, kernels. ------------------------------------------ */
+
+typedef struct at_translator at_translator;
+
+typedef struct at_open_options {
+    size_t struct_size;
+    int threads;         /* 0: all cores this process may use */
+    const char *kernels; /* "ref", "avx2", "avx512", "neon"; NULL: the best this CPU has */
+} at_open_options;
+
+#define AT_OPEN_DEFAULTS                 \
+    {                                    \
+        sizeof(at_open_options), 0, NULL \
+    }
+
+/* options NULL: the defaults. */
+AT_API at_status at_translator_open(const char *folder, const at_open_options *options,
+                                    at_translator **translator);
+AT_API void at_translator_close(at_translator *translator); /* NULL is fine */
+
+/* --- Translating. Vaswani et al. 2017; beam search with length-normalised scores. ------------- */
+
+typedef struct at_translate_options {
+    size_t struct_size;
+    int beam;   /* hypotheses kept, 1 (greedy) … 64; 0: what the model's config.json says */
+    int n_best; /* different translations of each line, best first, 1 … beam; fewer if the beam holds fewer */
+    double penalty;  /* score = log probability / length^penalty; negative: the model's own */
+    int max_length;  /* most pieces of a translation; 0: by the length of the source */
+    int batch;       /* lines translated at a time, 1 … 4096 */
+    bool align;      /* fill at_translation's words and weights */
+    int layer, head; /* whose cross attention; -1: the mean over all */
+} at_translate_options;
+
+#define AT_TRANSLATE_DEFAULTS                                          \
+    {                                                                  \
+        sizeof(at_translate_options), 0, 1, -1.0, 0, 32, false, -1, -1 \
+    }
+
+typedef struct at_translation {
+    size_t line;      /* which line, from 0 */
+    int rank;         /* 0: the best */
+    const char *text; /* "" for an empty line */
+    double score, log_probability;
+    /* With `align`; otherwise 0 and NULL. Words, not pieces; the last source word is the end of sentence. */
+    const char *const *source_words, *const *target_words;
+    size_t source_count, target_count;
+    const float *weights; /* (target_count, source_count): each row sums to 1 */
+    size_t pieces;        /* of the tokenizer that were said, ends of sentences included */
+} at_translation;
+
+/* Called for each translation, in the order of lines, then of ranks. false stops: at_translate returns
+ * AT_ECANCEL. */
+typedef bool at_translation_sink(void *context, const at_translation *translation);
+
+/* Lines longer than the model reaches are cut at sentence ends, else at spaces, and their translations
+ * joined. */
+AT_API at_status at_translate(at_translator *translator, const char *const *lines, size_t count,
+                              const at_translate_options *options, at_translation_sink *sink, void *context);
+
+/* --- Seeing what a model attended to, exactly. ------------------------------------------------ */
+
+typedef enum at_view_kind {
+    AT_VIEW_CROSS,   /* target words look at source words */
+    AT_VIEW_ENCODER, /* source words look at each other */
+    AT_VIEW_DECODER, /* target words look at those before them */
+} at_view_kind;
+
+typedef struct at_view_options {
+    size_t struct_size;
+    at_view_kind kind;
+    int layer, head; /* -1: the mean over all */
+    bool pieces;     /* pieces of the tokenizer instead of words */
+    int beam;        /* for the translation that is looked at; 0: the model's own */
+} at_view_options;
+
+#define AT_VIEW_DEFAULTS                                         \
+    {                                                            \
+        sizeof(at_view_options), AT_VIEW_CROSS, -1, -1, false, 0 \
+    }
+
+typedef struct at_view {
+    const char *translation;
+    const char *const *row_words, *const *column_words;
+    size_t rows, columns;
+    const float *weights; /* (rows, columns): each row sums to 1 */
+} at_view;
+
+/* target NULL: the model's own translation of `source`; otherwise the attention while it is made to say
+ * `target`. */
+AT_API at_status at_view_new(at_translator *translator, const char *source, const char *target,
+                             const at_view_options *options, at_view **view);
+AT_API void at_view_free(at_view *view); /* NULL is fine */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
