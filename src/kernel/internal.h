@@ -1,0 +1,15 @@
+/* kernel/internal.h - what the files of this folder share and nobody else sees. */
+#ifndef AT_KERNEL_INTERNAL_H
+#define AT_KERNEL_INTERNAL_H
+#include "kernel/kernel.h"
+
+/* What this CPU and its operating system can run (kernel/cpu.c). */
+bool at_cpu_runs_avx2(void);
+bool at_cpu_runs_avx512(void);
+
+/* The levels' tables (kernel/simd/table.c, once a level); which exist, the build says by AT_HAVE_AVX2 and so
+ * on. */
+const at_kernels *at_avx2_kernels(void);
+const at_kernels *at_avx512_kernels(void);
+const at_kernels *at_neon_kernels(void);
+#endif

@@ -1,0 +1,141 @@
+/* kernel/kernel.h - the table of serial loops on raw pointers.
+ *
+ * Role    One entry an inner loop. `ref/` in plain C is the specification; `simd/`
+ *         holds one source compiled once for each level of the CPU and overrides
+ *         entries. Chosen once (kernel/exec.h), const afterwards.
+ * Owns    Nothing; kernels allocate nothing, know no threads and cannot fail.
+ * Shapes  Row-major floats. A "slice" is the part of an operation that one thread
+ *         does; operations cut their work by shape, so bits never depend on the
+ *         number of threads. Each output is summed over k in one fixed order, also
+ *         at edges: a row's bits do not depend on the rows around it.
+ * Numbers No fast-math. Masked scores are -INFINITY; a row with nothing to look at
+ *         gives zeros.
+ */
+#ifndef AT_KERNEL_KERNEL_H
+#define AT_KERNEL_KERNEL_H
+#include "base/status.h"
+
+typedef enum at_activation {
+    AT_LINEAR,
+    AT_RELU,
+    AT_GELU,
+    AT_GELU_TANH,
+    AT_SILU,
+    AT_TANH,
+    AT_SIGMOID
+} at_activation;
+
+/* C (m,n) = [C +] A (m,k) · B (k,n), then bias, activation, residual.
+ * A's element (i,l) is a[i*a_row + l*a_col]: any transposition of A is a stride.
+ * B's element (l,j) is b[(j/panel)*b_panel + l*b_row + j%panel]: packed panels
+ * (b_row = panel, b_panel = k*panel, the last panel padded with zeros) or a plain
+ * row-major matrix (b_row = its row stride, b_panel = panel). */
+typedef struct at_gemm {
+    const float *a;
+    size_t a_row, a_col;
+    const float *b;
+    size_t b_row, b_panel;
+    float *c;
+    size_t c_row;
+    size_t m, n, k;
+    bool accumulate;   /* c += …; otherwise c is only written */
+    const float *bias; /* (n), or NULL; added once, also when accumulating */
+    at_activation activation;
+    float *before;         /* (m,n) stride c_row: value before activation, or NULL */
+    const float *residual; /* (m,n) stride c_row, added after activation, or NULL */
+} at_gemm;
+
+/* Attention of one head over one sequence (or one slot of a state).
+ * score(t,s) = scale * q_t · k_s; visible s: s < keys, and causal: s <= t + past,
+ * and window > 0: s > t + past - window. weights = softmax; o_t = sum_s w_ts v_s.
+ * Key s is row (rows ? rows[s] : s) of k and v. */
+typedef struct at_attend {
+    const float *q, *k, *v; /* (queries,d_key), (keys,d_key), (keys,d_value) */
+    float *o;               /* (queries,d_value) */
+    float *lse;             /* (queries) with stride lse_stride: log-sum-exp of the scores, or NULL */
+    size_t q_stride, k_stride, v_stride, o_stride, lse_stride;
+    const int32_t *rows;
+    size_t queries, keys, d_key, d_value;
+    float scale;
+    bool causal;
+    int64_t past, window; /* window 0: unlimited */
+    float drop_rate;      /* 0: none. Weight (t,s) is kept or zeroed by word s%4 of */
+    uint32_t drop_key[2]; /* philox({s/4, t, drop_counter[0], drop_counter[1]}, drop_key) */
+    uint32_t drop_counter[2];
+    /* Backward only: */
+    const float *d_o;       /* (queries,d_value) stride o_stride */
+    float *d_q, *d_k, *d_v; /* added to; strides as q, k, v; never with `rows` */
+} at_attend;
+
+typedef struct at_adam {
+    float lr, beta1, beta2, eps, decay; /* decay: decoupled (AdamW), 0 none */
+    float correct1, correct2;           /* 1 / (1 - beta^step) */
+    float grad_scale;                   /* clipping: multiplies the gradient */
+} at_adam;
+
+typedef struct at_kernels {
+    const char *name; /* "ref", "avx2", "avx512", "neon" */
+    size_t panel;     /* columns of a packed panel */
+    size_t tile;      /* rows that the product takes at a time: a good unit to cut m by */
+
+    /* panels [p0,p1) of B (k,n), element (l,j) at b[l*b_row + j*b_col]; panel p at out + p*k*panel */
+    void (*pack)(float *out, const float *b, size_t b_row, size_t b_col, size_t k, size_t n, size_t p0,
+                 size_t p1);
+    /* rows [m0,m1), columns [n0,n1) of C; n0 a multiple of panel, n1 too or n */
+    void (*gemm)(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1);
+
+    void (*attend)(const at_attend *a, float *scratch);          /* forward */
+    void (*attend_backward)(const at_attend *a, float *scratch); /* needs o and lse of the forward */
+    /* weights (rows t0…t1-1, keys) without dropout, from lse: exact rows on request */
+    void (*attend_weights)(const at_attend *a, size_t t0, size_t t1, float *weights);
+    size_t (*attend_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value); /* floats */
+
+    /* elementwise, n floats; out may equal an input */
+    void (*add)(float *out, const float *a, const float *b, size_t n);
+    void (*mul)(float *out, const float *a, const float *b, size_t n);
+    void (*mul_add)(float *out, const float *a, const float *b, size_t n); /* out += a * b */
+    void (*scale)(float *out, const float *a, float s, size_t n);
+    void (*axpy)(float *out, float s, const float *a, size_t n); /* out += s * a */
+    void (*exp)(float *out, const float *a, size_t n);
+    void (*activate)(float *out, const float *a, at_activation f, size_t n);
+    /* d_in += d_out * f'; `before` is f's input, `after` its output (either may be NULL where f needs it not:
+     * relu, tanh, sigmoid read `after`, the others `before`) */
+    void (*activate_backward)(float *d_in, const float *d_out, const float *before, const float *after,
+                              at_activation f, size_t n);
+    /* out = [base +] (kept ? a / (1-rate) : 0); element i uses word i%4 of philox({i/4, counter[0..2]}, key);
+     * kept when the word >= rate * 2^32. base may be NULL or equal to out. */
+    void (*dropout)(float *out, const float *base, const float *a, size_t n, float rate,
+                    const uint32_t key[2], const uint32_t counter[3]);
+
+    /* reductions */
+    float (*max)(const float *a, size_t n); /* -INFINITY when n = 0 */
+    float (*dot)(const float *a, const float *b, size_t n);
+    double (*sum_squares)(const float *a, size_t n);       /* NaN and Inf come through */
+    float (*sum_exp)(const float *a, float max, size_t n); /* sum of exp(a - max) */
+    void (*softmax)(float *out, const float *a, size_t n); /* a row of only -INFINITY gives zeros */
+    /* d_in += w * (d_w - w·d_w) */
+    void (*softmax_backward)(float *d_in, const float *w, const float *d_w, size_t n);
+
+    /* rows of width d; mean and rstd (rows) are kept for the backward; gamma, beta may be NULL */
+    void (*layer_norm)(float *out, float *mean, float *rstd, const float *x, const float *gamma,
+                       const float *beta, size_t rows, size_t d, float eps);
+    /* d_x += …; d_gamma, d_beta (d) += sums over these rows (NULL: not wanted) */
+    void (*layer_norm_backward)(float *d_x, float *d_gamma, float *d_beta, const float *d_out, const float *x,
+                                const float *mean, const float *rstd, const float *gamma, size_t rows,
+                                size_t d);
+    void (*rms_norm)(float *out, float *rstd, const float *x, const float *gamma, size_t rows, size_t d,
+                     float eps);
+    void (*rms_norm_backward)(float *d_x, float *d_gamma, const float *d_out, const float *x,
+                              const float *rstd, const float *gamma, size_t rows, size_t d);
+    /* d_bias[j] += sum over rows of d_out[i*stride + j], j < n, rows in order */
+    void (*column_sum)(float *d_bias, const float *d_out, size_t stride, size_t rows, size_t n);
+
+    /* One row of logits (n): returns the loss -(1-s) log p[target] - s/n * sum log p, and when `scale` is not
+     * 0 replaces the row by scale * d loss / d logits. s: label smoothing. */
+    float (*cross_entropy)(float *logits, size_t n, size_t target, float smoothing, float scale);
+
+    void (*adam)(float *p, float *m, float *v, const float *g, size_t n, const at_adam *a);
+} at_kernels;
+
+extern const at_kernels at_kernels_ref;
+#endif

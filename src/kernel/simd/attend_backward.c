@@ -1,0 +1,141 @@
+#include "kernel/simd/attend.h"
+
+/* The weights come back from the scores and the log-sum-exp (Dao et al. 2022, "FlashAttention",
+ * arXiv:2205.14135, appendix B); the derivation stands with the reference. Tiles of keys go outside, so
+ * that each is turned round once. */
+
+typedef struct block {
+    const at_attend *a;
+    const at_tiles *tiles;
+    size_t t0, rows, s0, columns;
+} block;
+
+static float dot(const float *x, const float *y, size_t n)
+{
+    at_vec sum = vec_zero();
+    for (size_t j = 0; j < n; j += AT_VEC) {
+        size_t lanes = vec_lanes(n - j);
+        sum = vec_fma(vec_load_n(x + j, lanes), vec_load_n(y + j, lanes), sum);
+    }
+    return vec_sum(sum);
+}
+
+/* Products q·k become weights with dropout, products d_o·v the scaled slopes of the scores. */
+static void slope_row(float *x, float *d, const float *factors, size_t lo, size_t hi, size_t columns,
+                      float scale, float lse, float mean)
+{
+    at_vec by = vec_set(scale), middle = vec_set(mean), shift = vec_set(lse), factor = vec_set(1.0f);
+    size_t c = 0;
+    for (; c < hi; c += AT_VEC) {
+        at_vec p = vec_exp(vec_sub(attend_masked(vec_mul(by, vec_load(x + c)), c, lo, hi), shift));
+        if (factors)
+            factor = vec_load(factors + c);
+        at_vec apart = vec_sub(vec_mul(vec_load(d + c), factor), middle);
+        vec_store(x + c, vec_mul(p, factor));
+        vec_store(d + c, vec_mul(vec_mul(by, p), apart));
+    }
+    for (; c < columns; c += AT_VEC) {
+        vec_store(x + c, vec_zero());
+        vec_store(d + c, vec_zero());
+    }
+}
+
+static void slope_rows(const block *b)
+{
+    const at_attend *a = b->a;
+    const at_tiles *tiles = b->tiles;
+    for (size_t r = 0; r < b->rows; r++) {
+        size_t t = b->t0 + r;
+        float lse = a->lse[t * a->lse_stride];
+        at_visible keys = lse == -INFINITY ? (at_visible){0, 0} : at_visible_keys(a, t);
+        size_t lo = keys.first > b->s0 ? keys.first - b->s0 : 0, hi = keys.end > b->s0 ? keys.end - b->s0 : 0;
+        float mean = dot(a->o + t * a->o_stride, a->d_o + t * a->o_stride, a->d_value);
+        const float *factors = a->drop_rate > 0 ? tiles->factors + r * ((b->columns + 3) / 4 * 4) : NULL;
+        slope_row(tiles->scores + r * tiles->stride, tiles->slopes + r * tiles->stride, factors, lo,
+                  hi < b->columns ? hi : b->columns, b->columns, a->scale, lse, mean);
+    }
+}
+
+/* tile = x (rows, d) · packed (d, columns) */
+static void tile_product(const block *b, float *tile, const float *x, size_t stride, const float *packed,
+                         size_t d)
+{
+    const at_tiles *t = b->tiles;
+    at_gemm g = {.a = x,
+                 .a_row = stride,
+                 .a_col = 1,
+                 .b = packed,
+                 .b_row = t->panel,
+                 .b_panel = d * t->panel,
+                 .c = tile,
+                 .c_row = t->stride,
+                 .m = b->rows,
+                 .n = b->columns,
+                 .k = d};
+    t->table->gemm(&g, 0, g.m, 0, g.n);
+}
+
+/* to (columns, d) += tileᵀ · x (rows, d) */
+static void add_to_keys(const block *b, float *to, size_t to_stride, const float *tile, const float *x,
+                        size_t x_stride, size_t d)
+{
+    const at_tiles *t = b->tiles;
+    at_gemm g = {.a = tile,
+                 .a_row = 1,
+                 .a_col = t->stride,
+                 .b = x,
+                 .b_row = x_stride,
+                 .b_panel = t->panel,
+                 .c = to,
+                 .c_row = to_stride,
+                 .m = b->columns,
+                 .n = d,
+                 .k = b->rows,
+                 .accumulate = true};
+    t->table->gemm(&g, 0, g.m, 0, g.n);
+}
+
+static void backward_block(const block *b)
+{
+    const at_attend *a = b->a;
+    const at_tiles *t = b->tiles;
+    const float *q = a->q + b->t0 * a->q_stride, *d_o = a->d_o + b->t0 * a->o_stride;
+    tile_product(b, t->scores, q, a->q_stride, t->keys, a->d_key);
+    tile_product(b, t->slopes, d_o, a->o_stride, t->values, a->d_value);
+    if (a->drop_rate > 0)
+        AT_SIMD_NAME(attend_factors)(a, t->factors, b->t0, b->rows, b->s0, b->columns);
+    slope_rows(b);
+    add_to_keys(b, a->d_v + b->s0 * a->v_stride, a->v_stride, t->scores, d_o, a->o_stride, a->d_value);
+    add_to_keys(b, a->d_k + b->s0 * a->k_stride, a->k_stride, t->slopes, q, a->q_stride, a->d_key);
+    at_gemm g = {.a = t->slopes,
+                 .a_row = t->stride,
+                 .a_col = 1,
+                 .b = a->k + b->s0 * a->k_stride,
+                 .b_row = a->k_stride,
+                 .b_panel = t->panel,
+                 .c = a->d_q + b->t0 * a->q_stride,
+                 .c_row = a->q_stride,
+                 .m = b->rows,
+                 .n = a->d_key,
+                 .k = b->columns,
+                 .accumulate = true};
+    t->table->gemm(&g, 0, g.m, 0, g.n);
+}
+
+void AT_SIMD_NAME(attend_backward)(const at_attend *a, float *scratch)
+{
+    at_tiles tiles = attend_tiles(a, scratch);
+    for (size_t s0 = 0; s0 < a->keys; s0 += KEY_TILE) {
+        size_t left = a->keys - s0 < KEY_TILE ? a->keys - s0 : KEY_TILE;
+        AT_SIMD_NAME(attend_pack)(tiles.keys, a->k, a->k_stride, NULL, s0, left, a->d_key, tiles.panel);
+        AT_SIMD_NAME(attend_pack)(tiles.values, a->v, a->v_stride, NULL, s0, left, a->d_value, tiles.panel);
+        for (size_t t = 0; t < a->queries; t += QUERY_BLOCK) {
+            block b = {a, &tiles, t, a->queries - t < QUERY_BLOCK ? a->queries - t : QUERY_BLOCK, s0, left};
+            at_visible range = attend_range(a, t, t + b.rows);
+            if (range.end <= s0 || range.first >= s0 + left)
+                continue;
+            b.columns = range.end - s0 < left ? range.end - s0 : left;
+            backward_block(&b);
+        }
+    }
+}

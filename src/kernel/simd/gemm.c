@@ -1,0 +1,342 @@
+#include <stddef.h>
+#include <string.h>
+#include "kernel/simd/simd.h"
+
+/* The product is built of strips: ROWS rows of A against one panel of B over a block of K_BLOCK, all sums
+ * in registers. A's elements are spread over a vector as they are read, so A may lie in any way; B comes
+ * in panels of PANEL columns. Blocks of k follow each other, each going on from C, so every output is one
+ * chain of fused multiply-adds over k in order: the same bits in whatever strip, task or thread it is
+ * done.
+ *
+ * Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", with the roles turned:
+ * the panel of B stays in the first cache while the rows of A pass by out of the second. */
+#if defined(AT_SIMD_AVX512)
+enum { PANEL = 32, ROWS = 14 }; /* 28 sums, 2 of B, 1 of A: 31 of 32 registers */
+#elif defined(AT_SIMD_AVX2)
+enum { PANEL = 16, ROWS = 6 }; /* 12 + 2 + 1 of 16 */
+#else
+enum { PANEL = 16, ROWS = 6 }; /* 24 + 4 + 1 of 32 */
+#endif
+enum { VECS = PANEL / AT_VEC, K_BLOCK = 256, FEW_STRIPS = 2, WIDEST = 4 };
+enum { LINE = 16 }; /* floats in a line of the cache */
+
+/* A sum waits about four steps for its last product, and two begin in each: with fewer than eight sums a
+ * strip of few rows waits, so it takes several panels together. */
+enum { SHORT = 3, WIDE_1 = WIDEST, WIDE_2 = 2, WIDE_3 = 2 };
+
+typedef struct strip {
+    const at_gemm *g;
+    const float *a; /* first row, first k of the block */
+    const float *b; /* first panel, first k of the block */
+    size_t b_row, b_panel;
+    size_t i, j;  /* where it lies in C */
+    size_t width; /* columns of the only panel; PANEL when there are several */
+    size_t k;
+    bool first, last;     /* block of k */
+    const float *c_ahead; /* the next strip's part of C, brought into the first cache */
+    bool fetch;           /* bring the next strip's part of A into the second cache as well, a line a step: */
+    const float *ahead;   /* from here, */
+    size_t ahead_lines;   /* so many, */
+    ptrdiff_t ahead_step; /* this many bytes apart, */
+    ptrdiff_t ahead_wrap; /* but after LINE of them this many: to the next line of LINE rows */
+} strip;
+
+/* Lanes of vector v (of all panels) that are columns of C. */
+AT_INLINE size_t lanes_of(const strip *s, int v)
+{
+    size_t begin = (size_t)(v % VECS) * AT_VEC;
+    return s->width <= begin ? 0 : vec_lanes(s->width - begin);
+}
+
+/* rows, panels and fetch are constants where this is inlined, so that `sum` lives in registers. Checks of
+ * every step of every unrolled variant would take a compiler minutes; the address sanitizer's stay. */
+__attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const strip *s, const int rows,
+                                                                  const int panels, const bool fetch)
+{
+    const at_gemm *g = s->g;
+    const size_t step = g->a_col;
+    const int vecs = panels * VECS;
+    float *c = g->c + s->i * g->c_row + s->j;
+    at_vec sum[ROWS * VECS];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs * AT_VEC / LINE; v++)
+            __builtin_prefetch(s->c_ahead + (size_t)r * g->c_row + (size_t)v * LINE, 1);
+    bool fresh = s->first && !g->accumulate;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs; v++)
+            sum[r * vecs + v] =
+                fresh ? vec_zero()
+                      : vec_load_n(c + (size_t)r * g->c_row + (size_t)v * AT_VEC, lanes_of(s, v));
+    /* Five rows share a pointer: their offsets are what one address can express. */
+    const float *a[3] = {s->a, s->a + (rows > 5 ? 5 * g->a_row : 0), s->a + (rows > 10 ? 10 * g->a_row : 0)};
+    const float *b = s->b;
+    const char *ahead = (const char *)s->ahead;
+    for (size_t l = 0; l < s->k; l++) {
+        if (fetch && l < s->ahead_lines) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += l % LINE == LINE - 1 ? s->ahead_wrap : s->ahead_step;
+        }
+        at_vec in[WIDEST * VECS];
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs; v++)
+            in[v] = vec_load(b + (size_t)(v / VECS) * s->b_panel + (size_t)(v % VECS) * AT_VEC);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            at_vec x = vec_set(a[r / 5][(size_t)(r % 5) * g->a_row]);
+#pragma GCC unroll 16
+            for (int v = 0; v < vecs; v++)
+                sum[r * vecs + v] = vec_fma(x, in[v], sum[r * vecs + v]);
+        }
+        a[0] += step;
+        a[1] += step;
+        a[2] += step;
+        b += s->b_row;
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs; v++)
+            vec_store_n(c + (size_t)r * g->c_row + (size_t)v * AT_VEC, sum[r * vecs + v], lanes_of(s, v));
+}
+
+AT_INLINE void multiply_one(const strip *s, const int rows)
+{
+    if (s->fetch)
+        multiply(s, rows, 1, true);
+    else
+        multiply(s, rows, 1, false);
+}
+
+AT_INLINE void multiply_few(const strip *s, const int rows, const int wide, int panels)
+{
+    if (panels == wide)
+        multiply(s, rows, wide, false);
+    else
+        multiply_one(s, rows);
+}
+
+static void multiply_strip(const strip *s, size_t rows, int panels)
+{
+    switch (rows) {
+    case 1:
+        multiply_few(s, 1, WIDE_1, panels);
+        break;
+    case 2:
+        multiply_few(s, 2, WIDE_2, panels);
+        break;
+    case 3:
+        multiply_few(s, 3, WIDE_3, panels);
+        break;
+    case 4:
+        multiply_one(s, 4);
+        break;
+    case 5:
+        multiply_one(s, 5);
+        break;
+    case 6:
+        multiply_one(s, 6);
+        break;
+#if defined(AT_SIMD_AVX512)
+    case 7:
+        multiply_one(s, 7);
+        break;
+    case 8:
+        multiply_one(s, 8);
+        break;
+    case 9:
+        multiply_one(s, 9);
+        break;
+    case 10:
+        multiply_one(s, 10);
+        break;
+    case 11:
+        multiply_one(s, 11);
+        break;
+    case 12:
+        multiply_one(s, 12);
+        break;
+    case 13:
+        multiply_one(s, 13);
+        break;
+    case 14:
+        multiply_one(s, 14);
+        break;
+#endif
+    default:
+        AT_ASSERT(rows <= ROWS);
+    }
+}
+
+/* What follows the last product, while the strip's part of C is in the first cache. */
+static void finish_strip(const strip *s, size_t rows, size_t columns)
+{
+    const at_gemm *g = s->g;
+    bool relu = g->activation == AT_RELU, simple = relu || g->activation == AT_LINEAR;
+    const float *residual = simple ? g->residual : NULL;
+    for (size_t r = 0; r < rows; r++) {
+        size_t at = (s->i + r) * g->c_row + s->j;
+        for (size_t j = 0; j < columns; j += AT_VEC) {
+            size_t lanes = vec_lanes(columns - j);
+            at_vec sum = vec_load_n(g->c + at + j, lanes);
+            if (g->bias)
+                sum = vec_add(sum, vec_load_n(g->bias + s->j + j, lanes));
+            if (g->before)
+                vec_store_n(g->before + at + j, sum, lanes);
+            if (relu)
+                sum = vec_max(vec_zero(), sum); /* in this order NaN comes through */
+            if (residual)
+                sum = vec_add(sum, vec_load_n(residual + at + j, lanes));
+            vec_store_n(g->c + at + j, sum, lanes);
+        }
+        if (simple)
+            continue;
+        const at_kernels *kernels = AT_SIMD_NAME(kernels)();
+        kernels->activate(g->c + at, g->c + at, g->activation, columns);
+        if (g->residual)
+            kernels->add(g->c + at, g->c + at, g->residual + at, columns);
+    }
+}
+
+/* `width` columns of a plain matrix as a panel, the rest of it zeros. */
+static void copy_panel(float *panel, const float *b, size_t b_row, size_t k, size_t width)
+{
+    for (size_t l = 0; l < k; l++)
+#pragma GCC unroll 4
+        for (size_t v = 0; v < VECS; v++) {
+            size_t begin = v * AT_VEC;
+            vec_store(panel + l * PANEL + begin,
+                      vec_load_n(b + l * b_row + begin, width <= begin ? 0 : vec_lanes(width - begin)));
+        }
+}
+
+/* Sets the strip on the panel of columns j …; `copy` holds it where the matrix cannot be read as it lies. */
+static void set_panel(strip *s, size_t l, size_t j, size_t n1, bool gather, float *copy)
+{
+    const at_gemm *g = s->g;
+    bool padded = g->b_row == PANEL && g->b_panel != PANEL; /* packed: readable to the panel's end */
+    s->j = j;
+    s->width = n1 - j < PANEL ? n1 - j : PANEL;
+    s->b = g->b + j / PANEL * g->b_panel + l * g->b_row;
+    s->b_row = g->b_row;
+    s->b_panel = g->b_panel;
+    if (padded || (s->width == PANEL && !gather))
+        return;
+    copy_panel(copy, s->b, g->b_row, s->k, s->width);
+    s->b = copy;
+    s->b_row = PANEL;
+}
+
+static void multiply_and_finish(const strip *s, size_t rows, int panels)
+{
+    const at_gemm *g = s->g;
+    multiply_strip(s, rows, panels);
+    if (s->last && (g->bias || g->before || g->residual || g->activation != AT_LINEAR))
+        finish_strip(s, rows, panels == 1 ? s->width : (size_t)panels * PANEL);
+}
+
+/* One block of k against rows of one short strip. */
+static void multiply_short(strip *s, size_t l, size_t m0, size_t m1, size_t n0, size_t n1, float *copy)
+{
+    static const int together[] = {1, WIDE_1, WIDE_2, WIDE_3};
+    size_t wide = (size_t)together[m1 - m0];
+    s->i = m0;
+    s->a = s->g->a + m0 * s->g->a_row + l * s->g->a_col;
+    for (size_t j = n0; j < n1;) {
+        size_t panels = n1 - j >= wide * PANEL ? wide : 1;
+        set_panel(s, l, j, n1, false, copy);
+        s->c_ahead = s->g->c + m0 * s->g->c_row + j;
+        multiply_and_finish(s, m1 - m0, (int)panels);
+        j += panels * PANEL;
+    }
+}
+
+/* One block of k, strip by strip. Rows are cut evenly: 16 are 8 and 8, not 14 and 2. A in its own order
+ * passes by each panel of B. A transposed A comes from far apart lines of memory, so there each strip of
+ * it passes by all panels while the next one is fetched. */
+static void multiply_block(strip *s, size_t l, size_t m0, size_t m1, size_t n0, size_t n1, float *copy)
+{
+    const at_gemm *g = s->g;
+    size_t strips = (m1 - m0 + ROWS - 1) / ROWS, panels = (n1 - n0 + PANEL - 1) / PANEL;
+    size_t rows = (m1 - m0) / strips, longer = (m1 - m0) % strips;
+    bool turned = g->a_col != 1;
+    /* A plain matrix's rows lie apart, often by a power of two, and would fight for few lines of the
+     * cache. */
+    bool gather = !turned && strips > FEW_STRIPS;
+    s->ahead_lines = turned ? (s->k + panels - 1) / panels : s->k;
+    for (size_t x = 0; x < strips * panels; x++) {
+        size_t t = turned ? x / panels : x % strips, p = turned ? x % panels : x / strips;
+        if (turned || t == 0)
+            set_panel(s, l, n0 + p * PANEL, n1, gather, copy);
+        s->i = m0 + t * rows + (t < longer ? t : longer);
+        size_t here = rows + (t < longer);
+        s->a = g->a + s->i * g->a_row + l * g->a_col;
+        s->c_ahead = g->c + s->i * g->c_row + s->j;
+        if (turned && p + 1 < panels)
+            s->c_ahead += PANEL;
+        else if (!turned && t + 1 < strips)
+            s->c_ahead += here * g->c_row;
+        s->fetch = t + 1 < strips && (turned || p == 0);
+        s->ahead = s->a + here * g->a_row + (turned ? p * s->ahead_lines * g->a_col : 0);
+        multiply_and_finish(s, here, 1);
+    }
+}
+
+static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
+{
+    if (m0 >= m1 || n0 >= n1)
+        return;
+    _Alignas(64) float copy[K_BLOCK * PANEL];
+    strip s = {.g = g};
+    s.ahead_step = (ptrdiff_t)((g->a_col == 1 ? g->a_row : g->a_col) * sizeof(float));
+    s.ahead_wrap =
+        g->a_col == 1 ? (ptrdiff_t)(LINE * sizeof(float)) - (LINE - 1) * s.ahead_step : s.ahead_step;
+    for (size_t l = 0; l == 0 || l < g->k; l += K_BLOCK) {
+        s.k = g->k - l < K_BLOCK ? g->k - l : K_BLOCK;
+        s.first = l == 0;
+        s.last = l + s.k == g->k;
+        if (m1 - m0 <= SHORT)
+            multiply_short(&s, l, m0, m1, n0, n1, copy);
+        else
+            multiply_block(&s, l, m0, m1, n0, n1, copy);
+    }
+}
+
+/* Columns that lie one float apart are copied by rows; otherwise (a transposed matrix) by runs of each
+ * column, so that both sides stay in the first cache. */
+static void pack_panel(float *panel, const float *b, size_t b_row, size_t b_col, size_t k, size_t width)
+{
+    if (b_col == 1) {
+        copy_panel(panel, b, b_row, k, width);
+        return;
+    }
+    enum { RUN = 16 };
+    if (width < PANEL)
+        memset(panel, 0, k * PANEL * sizeof *panel);
+    for (size_t l = 0; l < k; l += RUN) {
+        size_t run = k - l < RUN ? k - l : RUN;
+        for (size_t j = 0; j < width; j++)
+            for (size_t i = l; i < l + run; i++)
+                panel[i * PANEL + j] = b[i * b_row + j * b_col];
+    }
+}
+
+static void pack(float *out, const float *b, size_t b_row, size_t b_col, size_t k, size_t n, size_t p0,
+                 size_t p1)
+{
+    for (size_t p = p0; p < p1; p++) {
+        size_t left = n - p * PANEL;
+        pack_panel(out + p * k * PANEL, b + p * PANEL * b_col, b_row, b_col, k, left < PANEL ? left : PANEL);
+    }
+}
+
+void AT_SIMD_NAME(fill_gemm)(at_kernels *table)
+{
+    table->panel = PANEL;
+    table->tile = ROWS;
+    table->pack = pack;
+    table->gemm = gemm;
+}

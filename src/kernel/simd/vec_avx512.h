@@ -1,0 +1,292 @@
+/* kernel/simd/vec_avx512.h - the verbs of simd.h in AVX-512 (F, BW, DQ, VL). */
+#ifndef AT_KERNEL_SIMD_VEC_AVX512_H
+#define AT_KERNEL_SIMD_VEC_AVX512_H
+#include <immintrin.h>
+
+typedef __m512 at_vec;
+typedef __m512i at_uvec;
+typedef __mmask16 at_lanes;
+enum { AT_VEC = 16 };
+
+AT_INLINE at_lanes vec_first(size_t n)
+{
+    return (at_lanes)((1u << n) - 1u);
+}
+
+AT_INLINE at_vec vec_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+AT_INLINE void vec_store(float *p, at_vec v)
+{
+    _mm512_storeu_ps(p, v);
+}
+
+AT_INLINE at_vec vec_load_n(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(vec_first(n), p);
+}
+
+AT_INLINE void vec_store_n(float *p, at_vec v, size_t n)
+{
+    _mm512_mask_storeu_ps(p, vec_first(n), v);
+}
+
+AT_INLINE at_vec vec_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+AT_INLINE at_vec vec_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+
+AT_INLINE at_vec vec_add(at_vec a, at_vec b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+AT_INLINE at_vec vec_sub(at_vec a, at_vec b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+AT_INLINE at_vec vec_mul(at_vec a, at_vec b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+AT_INLINE at_vec vec_div(at_vec a, at_vec b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+AT_INLINE at_vec vec_sqrt(at_vec a)
+{
+    return _mm512_sqrt_ps(a);
+}
+
+/* a * b + c, rounded once */
+AT_INLINE at_vec vec_fma(at_vec a, at_vec b, at_vec c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* c - a * b, rounded once */
+AT_INLINE at_vec vec_fnma(at_vec a, at_vec b, at_vec c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+
+AT_INLINE at_vec vec_max(at_vec a, at_vec b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+AT_INLINE at_vec vec_min(at_vec a, at_vec b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+AT_INLINE at_vec vec_abs(at_vec a)
+{
+    return _mm512_abs_ps(a);
+}
+
+/* |size| with the sign of `sign` */
+AT_INLINE at_vec vec_sign(at_vec size, at_vec sign)
+{
+    __m512 bit = _mm512_set1_ps(-0.0f);
+    return _mm512_or_ps(_mm512_andnot_ps(bit, size), _mm512_and_ps(bit, sign));
+}
+
+/* to the nearest whole number, ties to even */
+AT_INLINE at_vec vec_round(at_vec a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* a * 2^n for whole n, over- and underflow as they should be */
+AT_INLINE at_vec vec_scale2(at_vec a, at_vec n)
+{
+    return _mm512_scalef_ps(a, n);
+}
+
+AT_INLINE at_lanes vec_less(at_vec a, at_vec b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+
+AT_INLINE at_lanes vec_less_equal(at_vec a, at_vec b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+}
+
+AT_INLINE at_lanes vec_equal(at_vec a, at_vec b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+
+AT_INLINE at_vec vec_select(at_lanes lanes, at_vec yes, at_vec no)
+{
+    return _mm512_mask_blend_ps(lanes, no, yes);
+}
+
+AT_INLINE bool vec_any(at_lanes lanes)
+{
+    return lanes != 0;
+}
+
+/* Halves added to each other: lanes 0+8, 1+9, …, then 0+4, …, 0+2, …, 0+1. */
+AT_INLINE float vec_sum(at_vec v)
+{
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
+}
+
+AT_INLINE float vec_highest(at_vec v)
+{
+    __m256 h = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(q, _mm_movehdup_ps(q)));
+}
+
+/* Lanes as doubles, for long sums. */
+AT_INLINE double vec_sum_double(at_vec v)
+{
+    __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+    __m512d d = _mm512_add_pd(low, _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)));
+    __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(d), _mm512_extractf64x4_pd(d, 1));
+    __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
+}
+
+/* Lanes of doubles, as many as a vector has floats. */
+typedef struct at_doubles {
+    __m512d low, high;
+} at_doubles;
+
+AT_INLINE at_doubles doubles_zero(void)
+{
+    return (at_doubles){_mm512_setzero_pd(), _mm512_setzero_pd()};
+}
+
+/* sum + v * v */
+AT_INLINE at_doubles doubles_add_square(at_doubles sum, at_vec v)
+{
+    __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+    __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+    return (at_doubles){_mm512_fmadd_pd(low, low, sum.low), _mm512_fmadd_pd(high, high, sum.high)};
+}
+
+AT_INLINE double doubles_sum(at_doubles a)
+{
+    __m512d d = _mm512_add_pd(a.low, a.high);
+    __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(d), _mm512_extractf64x4_pd(d, 1));
+    __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
+}
+
+/* v[i] lane j becomes v[j] lane i: pairs, then fours within quarters, then the quarters. */
+AT_INLINE void vec_transpose(at_vec v[AT_VEC])
+{
+    __m512 a[16], b[16];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        a[2 * i] = _mm512_unpacklo_ps(v[2 * i], v[2 * i + 1]);
+        a[2 * i + 1] = _mm512_unpackhi_ps(v[2 * i], v[2 * i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) { /* b[i + j]: columns j, j+4, j+8, j+12 of rows i … i+3 */
+        __m512d p0 = _mm512_castps_pd(a[i]), p1 = _mm512_castps_pd(a[i + 1]);
+        __m512d p2 = _mm512_castps_pd(a[i + 2]), p3 = _mm512_castps_pd(a[i + 3]);
+        b[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(p0, p2));
+        b[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(p0, p2));
+        b[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(p1, p3));
+        b[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(p1, p3));
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        __m512 even0 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0x88),
+               odd0 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0xDD);
+        __m512 even1 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0x88);
+        __m512 odd1 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0xDD);
+        v[j] = _mm512_shuffle_f32x4(even0, even1, 0x88);
+        v[4 + j] = _mm512_shuffle_f32x4(odd0, odd1, 0x88);
+        v[8 + j] = _mm512_shuffle_f32x4(even0, even1, 0xDD);
+        v[12 + j] = _mm512_shuffle_f32x4(odd0, odd1, 0xDD);
+    }
+}
+
+AT_INLINE at_uvec uvec_set(uint32_t x)
+{
+    return _mm512_set1_epi32((int)x);
+}
+
+/* 0, 1, 2, … */
+AT_INLINE at_uvec uvec_count(void)
+{
+    return _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+}
+
+AT_INLINE at_uvec uvec_add(at_uvec a, at_uvec b)
+{
+    return _mm512_add_epi32(a, b);
+}
+
+AT_INLINE at_uvec uvec_xor(at_uvec a, at_uvec b)
+{
+    return _mm512_xor_si512(a, b);
+}
+
+/* The low and the high 32 bits of each product. */
+AT_INLINE void uvec_mul_wide(at_uvec a, at_uvec b, at_uvec *low, at_uvec *high)
+{
+    __m512i even = _mm512_mul_epu32(a, b);
+    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
+    *low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+    *high = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+}
+
+AT_INLINE at_lanes uvec_less(at_uvec a, at_uvec b)
+{
+    return _mm512_cmplt_epu32_mask(a, b);
+}
+
+AT_INLINE at_vec uvec_to_float(at_uvec a)
+{
+    return _mm512_cvtepu32_ps(a);
+}
+
+AT_INLINE at_uvec uvec_load(const uint32_t *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+AT_INLINE void uvec_store(uint32_t *p, at_uvec v)
+{
+    _mm512_storeu_si512(p, v);
+}
+
+/* out[0], out[1], … hold w[0][0] w[1][0] w[2][0] w[3][0] w[0][1] … in memory's order. */
+AT_INLINE void uvec_weave4(const at_uvec w[4], at_uvec out[4])
+{
+    __m512i a = _mm512_unpacklo_epi32(w[0], w[1]), b = _mm512_unpackhi_epi32(w[0], w[1]);
+    __m512i c = _mm512_unpacklo_epi32(w[2], w[3]), d = _mm512_unpackhi_epi32(w[2], w[3]);
+    /* q[i] holds lanes i, i+4, i+8, i+12, four words each; what is left is to transpose 4 x 4 blocks. */
+    __m512i q0 = _mm512_unpacklo_epi64(a, c), q1 = _mm512_unpackhi_epi64(a, c);
+    __m512i q2 = _mm512_unpacklo_epi64(b, d), q3 = _mm512_unpackhi_epi64(b, d);
+    __m512i r0 = _mm512_shuffle_i32x4(q0, q1, 0x88), r1 = _mm512_shuffle_i32x4(q0, q1, 0xDD);
+    __m512i r2 = _mm512_shuffle_i32x4(q2, q3, 0x88), r3 = _mm512_shuffle_i32x4(q2, q3, 0xDD);
+    /* r0: q0.0 q0.2 q1.0 q1.2; r1: q0.1 q0.3 q1.1 q1.3; r2 and r3 the same of q2, q3 */
+    out[0] = _mm512_shuffle_i32x4(r0, r2, 0x88);
+    out[1] = _mm512_shuffle_i32x4(r1, r3, 0x88);
+    out[2] = _mm512_shuffle_i32x4(r0, r2, 0xDD);
+    out[3] = _mm512_shuffle_i32x4(r1, r3, 0xDD);
+}
+#endif
