@@ -1,0 +1,49 @@
+/* attention/attend.h - the mechanism: similarity of query and key, softmax, weighted sum of values.
+ *
+ * Role    attention(Q,K,V) = softmax(scale Q K^T + mask) V for many heads and many
+ *         sequences at once, fused: no (queries x keys) matrix is kept, forward or
+ *         backward; only the log-sum-exp of each query's scores is, from which any
+ *         weight can be computed again exactly (attention/trace.h).
+ *         Vaswani et al. 2017, eq. 1; tiles as in Dao et al. 2022, arXiv:2205.14135.
+ * Owns    Nothing: results live on the tape.
+ * Shapes  H heads, G groups of heads that share keys (G divides H), K key width,
+ *         W value width: q (Nq, H*K), k (Nk, G*K), v (Nk, G*W) -> (Nq, H*W).
+ *         Sequence b's queries look at sequence b's keys only: rows, no padding.
+ * Errors  Widths that do not fit: NULL, AT_ESHAPE sticks and names the shapes.
+ *
+ *     at_attend_spec self = {.heads = 4, .groups = 4, .causal = true, .queries = rows, .keys = rows};
+ *     at_var *c = at_attention(tape, q, k, v, &self);
+ */
+#ifndef AT_ATTENTION_ATTEND_H
+#define AT_ATTENTION_ATTEND_H
+#include "autograd/ops.h"
+
+typedef enum at_attention_kind { AT_ENCODER_SELF, AT_DECODER_SELF, AT_CROSS } at_attention_kind;
+
+typedef struct at_attend_spec {
+    size_t heads, groups;
+    bool causal;            /* query t sees keys 0 … t (+ what came before, when cached) */
+    int64_t window;         /* and only the last `window` of them; 0: all */
+    float scale;            /* of the scores; 0: 1 / sqrt(K) */
+    float dropout;          /* of the weights, while training */
+    at_rows queries, keys;  /* same count */
+    at_attention_kind kind; /* what a trace calls this attention */
+    int layer;
+} at_attend_spec;
+
+at_var *at_attention(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_attend_spec *spec);
+
+/* Keys and values that a running model has cached, one a sequence. */
+typedef struct at_cached_keys {
+    const float *k, *v;  /* rows of width G*K and G*W */
+    const int32_t *rows; /* (length) row numbers; NULL: 0, 1, … */
+    size_t length;
+} at_cached_keys;
+
+/* The same with cached keys: caches[b] for sequence b of spec->queries, whose rows are the newest when
+ * causal. Not recorded: for running only. value_width: G*W. */
+at_var *at_attention_cached(at_tape *tape, at_var *q, const at_cached_keys *caches, size_t key_width,
+                            size_t value_width, const at_attend_spec *spec);
+
+extern const at_op *const at_attention_ops[];
+#endif

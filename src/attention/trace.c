@@ -1,0 +1,149 @@
+#include "attention/trace.h"
+#include <string.h>
+#include "attention/internal.h"
+#include "base/arena.h"
+#include "base/memory.h"
+
+typedef struct wish {
+    at_attention_kind kind;
+    int layer, head;
+} wish;
+
+enum { MAX_WISHES = 8 };
+
+struct at_trace {
+    wish wishes[MAX_WISHES];
+    size_t wished;
+    at_trace_map *maps;
+    size_t count, capacity;
+    at_arena *arena;
+};
+
+at_trace *at_trace_new(void)
+{
+    at_trace *t = at_alloc_zero(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->arena = at_arena_new();
+    if (!t->arena) {
+        at_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void at_trace_free(at_trace *trace)
+{
+    if (!trace)
+        return;
+    at_arena_free(trace->arena);
+    at_free(trace->maps);
+    at_free(trace);
+}
+
+void at_trace_clear(at_trace *trace)
+{
+    trace->count = 0;
+    at_arena_reset(trace->arena);
+}
+
+void at_trace_want(at_trace *trace, at_attention_kind kind, int layer, int head)
+{
+    AT_ASSERT(trace->wished < MAX_WISHES);
+    trace->wishes[trace->wished++] = (wish){kind, layer, head};
+}
+
+static bool matches(int wanted, int is)
+{
+    return wanted < 0 || wanted == is;
+}
+
+bool at_trace_wants(const at_trace *trace, at_attention_kind kind, int layer, int head)
+{
+    for (size_t i = 0; i < trace->wished; i++) {
+        const wish *w = &trace->wishes[i];
+        if (w->kind == kind && matches(w->layer, layer) && matches(w->head, head))
+            return true;
+    }
+    return false;
+}
+
+at_trace_map *at_trace_add(at_trace *trace, const at_trace_map *like)
+{
+    if (at_grow(&trace->maps, &trace->capacity, trace->count + 1, sizeof *trace->maps) != AT_OK)
+        return NULL;
+    size_t n = like->queries * like->keys;
+    float *weights = at_arena_array(trace->arena, n ? n : 1, sizeof *weights);
+    if (!weights)
+        return NULL;
+    at_trace_map *map = &trace->maps[trace->count++];
+    *map = *like;
+    map->weights = weights;
+    return map;
+}
+
+size_t at_trace_count(const at_trace *trace)
+{
+    return trace->count;
+}
+
+const at_trace_map *at_trace_at(const at_trace *trace, size_t index)
+{
+    return &trace->maps[index];
+}
+
+const at_trace_map *at_trace_find(const at_trace *trace, at_attention_kind kind, int layer, int head,
+                                  size_t sequence)
+{
+    for (size_t i = 0; i < trace->count; i++) {
+        const at_trace_map *m = &trace->maps[i];
+        if (m->kind == kind && matches(layer, m->layer) && matches(head, m->head) && m->sequence == sequence)
+            return m;
+    }
+    return NULL;
+}
+
+const char *at_attention_kind_name(at_attention_kind kind)
+{
+    static const char *const names[] = {"encoder", "decoder", "cross"};
+    return names[kind];
+}
+
+/* Says which layers and heads there are, since the one asked for is not among them. */
+static at_status no_such_map(const at_trace *trace, at_attention_kind kind, int layer, int head)
+{
+    int layers = 0, heads = 0;
+    for (size_t i = 0; i < trace->count; i++) {
+        const at_trace_map *m = &trace->maps[i];
+        if (m->kind != kind)
+            continue;
+        layers = m->layer + 1 > layers ? m->layer + 1 : layers;
+        heads = m->head + 1 > heads ? m->head + 1 : heads;
+    }
+    return at_fail(AT_EARG, "no %s attention of layer %d, head %d: there are layers 0 to %d, heads 0 to %d",
+                   at_attention_kind_name(kind), layer, head, layers - 1, heads - 1);
+}
+
+at_status at_trace_mean(const at_trace *trace, at_attention_kind kind, int layer, int head, size_t sequence,
+                        float *out, size_t queries, size_t keys)
+{
+    size_t found = 0, n = queries * keys;
+    memset(out, 0, n * sizeof *out);
+    for (size_t i = 0; i < trace->count; i++) {
+        const at_trace_map *m = &trace->maps[i];
+        if (m->kind != kind || m->sequence != sequence || !matches(layer, m->layer) ||
+            !matches(head, m->head))
+            continue;
+        if (m->queries != queries || m->keys != keys)
+            return at_fail(AT_ESHAPE, "trace: want (%zu,%zu), got (%zu,%zu)", queries, keys, m->queries,
+                           m->keys);
+        for (size_t j = 0; j < n; j++)
+            out[j] += m->weights[j];
+        found++;
+    }
+    if (found == 0)
+        return no_such_map(trace, kind, layer, head);
+    for (size_t j = 0; j < n; j++)
+        out[j] /= (float)found;
+    return AT_OK;
+}

@@ -1,0 +1,44 @@
+/* layer/layer.h - what owns weights, as operations on rows.
+ *
+ * Role    Linear, embedding with positions, norms: parameters by their table rows.
+ * Owns    Nothing: parameters belong to the model, results to the tape.
+ * Shapes  x (N,D) rows; weights (out,in).
+ * Errors  Widths that do not fit: NULL, AT_ESHAPE sticks and names both shapes.
+ *
+ *     at_var *h = at_linear(tape, x, fc1, fc1_bias, AT_RELU);       // (N,F)
+ *     at_var *y = at_linear(tape, h, fc2, fc2_bias, AT_LINEAR);     // (N,D)
+ *     return at_layer_norm(tape, at_dropout_add(tape, x, y, rate, rows), gain, bias, 1e-5f);
+ */
+#ifndef AT_LAYER_LAYER_H
+#define AT_LAYER_LAYER_H
+#include "autograd/ops.h"
+#include "layer/params.h"
+
+/* f(x W^T + b): x (N,in), w (out,in), b (out) or NULL -> (N,out). */
+at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b, at_activation f);
+
+/* (x - mean) / sqrt(variance + eps) * gain + bias, over the width. Ba et al. 2016, arXiv:1607.06450. */
+at_var *at_layer_norm(at_tape *tape, at_var *x, const at_param *gain, const at_param *bias, float eps);
+
+typedef struct at_embedding {
+    const at_param *table;   /* (V,D) */
+    float scale;             /* of the table's rows: sqrt(D) in Vaswani et al. 2017 */
+    const float *fixed;      /* (P,D) positions added, or NULL */
+    const at_param *learned; /* (P,D) positions added and learned, or NULL */
+} at_embedding;
+
+/* Row i of sequence b: scale * table[ids[i]] + positions[starts[b] + place of i in b]. starts NULL: all 0.
+ * Ids and positions within the tables are the caller's duty (AT_ASSERT). */
+at_var *at_embed(at_tape *tape, const at_embedding *embedding, const int32_t *ids, const at_rows *rows,
+                 const int32_t *starts);
+
+/* PE(pos,2i) = sin(pos / 10000^(2i/D)), PE(pos,2i+1) = cos(the same). Vaswani et al. 2017, section 3.5.
+ * out (positions,D), D even. */
+void at_sinusoids(float *out, size_t positions, size_t width);
+
+/* The product of g->a with w^T, from packed panels when there are some: fills the rest of g. For operations
+ * of other folders that fuse something with it. */
+void at_product(at_tape *tape, at_gemm *g, const at_param *w);
+
+extern const at_op *const at_layer_ops[];
+#endif

@@ -1,0 +1,39 @@
+/* layer/multi_head.h - attention with projections: Vaswani et al. 2017, section 3.2.2.
+ *
+ * Role    MultiHead(Q,K,V) = Concat(head_1 … head_H) W_o, head_i = attention(Q W_q, K W_k, V W_v).
+ *         Queries, keys and values may come from one, two or three sources, of
+ *         different widths; keys may serve as values (no W_v).
+ * Owns    Nothing: the parameters are the model's.
+ * Shapes  q (Nq,·), k (Nk,·), v (Nk,·) -> (Nq,D) with D the rows of W_o.
+ *
+ *     at_var *c = at_multi_head(tape, &layer->self, x, x, x, &spec);
+ */
+#ifndef AT_LAYER_MULTI_HEAD_H
+#define AT_LAYER_MULTI_HEAD_H
+#include "attention/attend.h"
+#include "layer/layer.h"
+
+typedef struct at_projection {
+    at_param *weight, *bias; /* bias NULL: none */
+} at_projection;
+
+typedef struct at_multi_head_weights {
+    at_projection query, key, value, out; /* value.weight NULL: keys are the values */
+} at_multi_head_weights;
+
+typedef struct at_multi_head_spec {
+    size_t query_width, key_width, value_width; /* of the three sources */
+    size_t heads, groups, head_width, out_width;
+    bool shared_values, biases;
+} at_multi_head_spec;
+
+/* Declares prefix + {q,k,v,out}_proj.{weight,bias}. */
+at_status at_multi_head_declare(at_params *params, const char *prefix, const at_multi_head_spec *spec,
+                                at_multi_head_weights *weights);
+
+at_var *at_project(at_tape *tape, const at_projection *projection, at_var *x);
+
+/* v is not read when keys are the values. */
+at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
+                      const at_attend_spec *spec);
+#endif

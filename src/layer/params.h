@@ -1,0 +1,68 @@
+/* layer/params.h - the table of everything a model learns.
+ *
+ * Role    One row a parameter: name (as Hugging Face's class calls it), shape, role,
+ *         tied to, where its numbers are. Training lays fp32 masters in one block,
+ *         decayed ones first; gradients, moments and averages are blocks with the
+ *         same offsets. Running points rows at the mapped file or at packed panels.
+ * Owns    Names, the master block (if laid out), packed panels. Not mapped files.
+ * Shapes  Matrices are (out, in).
+ * Errors  AT_ENOMEM; a name declared twice is our bug (AT_ASSERT).
+ * Threads Const once loaded: shared freely.
+ *
+ *     at_param *w;
+ *     at_status st = at_params_add(params, &(at_param_spec){"fc1.weight", at_shape2(256, 128), AT_DECAYED,
+ *                                  AT_INIT_XAVIER}, &w);
+ *     st = at_params_allocate(params);               // masters, zeroed
+ *     at_params_init(params, seed);
+ */
+#ifndef AT_LAYER_PARAMS_H
+#define AT_LAYER_PARAMS_H
+#include "autograd/tape.h"
+
+typedef enum at_role { AT_DECAYED, AT_PLAIN } at_role; /* weight decay or none */
+typedef enum at_init { AT_INIT_ZERO, AT_INIT_ONE, AT_INIT_XAVIER, AT_INIT_NORMAL } at_init;
+
+typedef struct at_param_spec {
+    const char *name;
+    at_shape shape;
+    at_role role;
+    at_init init;
+    float deviation;          /* AT_INIT_NORMAL */
+    struct at_param *tied_to; /* shares the numbers of this one; NULL: its own */
+    bool gathered;            /* rows of it are picked (an embedding); otherwise it is a factor of products */
+} at_param_spec;
+
+typedef struct at_param {
+    char *name;
+    at_shape shape;
+    at_role role;
+    at_init init;
+    float deviation;
+    struct at_param *tied_to;
+    bool gathered;
+    size_t offset;       /* floats from the start of each block; a tied one has its owner's */
+    const float *data;   /* fp32, row-major; never NULL once allocated or loaded */
+    float *packed;       /* panels of the transpose (in, out) for products, or NULL */
+    size_t packed_panel; /* panel width they were packed for */
+} at_param;
+
+typedef struct at_params {
+    at_param **list; /* in the order declared; pointers stay valid */
+    size_t count, capacity;
+    size_t total, decayed; /* floats of all, and of the decayed ones, which come first */
+    float *block;          /* masters, or NULL */
+} at_params;
+
+void at_params_free(at_params *params); /* frees what it owns, not the struct */
+at_status at_params_add(at_params *params, const at_param_spec *spec, at_param **param);
+at_param *at_params_find(const at_params *params, const char *name); /* NULL: none */
+void at_params_lay_out(at_params *params);             /* offsets, total, decayed; after the last add */
+at_status at_params_allocate(at_params *params);       /* lays out, zeroed masters, points data there */
+void at_params_init(at_params *params, uint64_t seed); /* needs masters; each by its name, so order is free */
+at_status at_param_pack(at_param *param,
+                        at_exec *exec);   /* for running; what it is tied to shares the panels */
+void at_params_unpack(at_params *params); /* forgets all panels: the masters are about to change */
+
+/* The leaf of a parameter on this tape; its gradient is added at tape->grads + offset. */
+at_var *at_param_var(at_tape *tape, const at_param *param);
+#endif
