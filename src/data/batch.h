@@ -1,0 +1,18 @@
+/* data/batch.h - what a model sees of data.
+ *
+ * Role    Some sequences as rows with offsets; no padding anywhere.
+ * Owns    Nothing: arrays live in the arena of the loader that made the batch.
+ * Shapes  source: B sequences, sum of lengths rows. target likewise: target_in is
+ *         <s> y1 … yn, target_out is y1 … yn </s>, row by row the same offsets.
+ */
+#ifndef AT_DATA_BATCH_H
+#define AT_DATA_BATCH_H
+#include "tensor/rows.h"
+
+typedef struct at_batch {
+    at_rows source, target;    /* both count B; examples: number of the pair in the corpus */
+    const int32_t *source_ids; /* (source.offsets[B]) each ends with </s> */
+    const int32_t *target_in;  /* (target.offsets[B]) */
+    const int32_t *target_out;
+} at_batch;
+#endif

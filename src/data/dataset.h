@@ -1,0 +1,87 @@
+/* data/dataset.h - a parallel corpus as ids.
+ *
+ * Role    Finds the files of a split, reads them (text/corpus.h), prepares and segments both sides, drops or
+ *         cuts what is empty or too long and says how many in one log line.
+ * Owns    Ids, and the text when it is segmented anew each epoch (BPE dropout). The tokenizer is borrowed and
+ *         must outlive it.
+ * Shapes  Pair i: source.ids.id[source.offsets[i] … source.offsets[i+1]-1], the last one </s>; target
+ *         likewise. Every length here counts </s>; a batch only moves the target by one, it adds no row.
+ * Errors  AT_EIO naming every file looked for; those of the corpus with file and line; AT_EFORMAT for a split
+ *         without one usable pair.
+ *
+ *     at_dataset set;
+ *     at_dataset_spec spec = {.folder = "data/multi30k", .split = options.train, .options = &options,
+ *                             .tokenizer = tokenizer, .preprocess = &preprocess, .dropout = true};
+ *     at_status st = at_dataset_load(&spec, log, &set);
+ *     at_dataset_free(&set);
+ */
+#ifndef AT_DATA_DATASET_H
+#define AT_DATA_DATASET_H
+#include "base/field.h"
+#include "base/log.h"
+#include "text/preprocess.h"
+#include "text/tokenizer.h"
+
+typedef struct at_data_options {
+    char *source, *target;      /* languages: the endings of the files train.en, train.de */
+    char *train, *valid, *test; /* splits: names of files without ending, several with commas between */
+    int64_t max_length;         /* pieces of one side, </s> included */
+    int64_t too_long;           /* AT_TOO_LONG_… */
+    int64_t batch_tokens, batch_pairs;
+    int64_t batch_count; /* AT_COUNT_… */
+    bool shuffle, bucket;
+    double bpe_dropout;
+} at_data_options;
+
+enum { AT_TOO_LONG_DROP, AT_TOO_LONG_TRUNCATE };
+enum { AT_COUNT_LARGER, AT_COUNT_TARGET };
+
+extern const at_field at_data_fields[]; /* the recipe's section "data" */
+
+typedef struct at_dataset_spec {
+    const char *folder; /* where splits lie; those that begin with '/' or '.' lie where they say */
+    const char *split;  /* FOLDER/SPLIT.SOURCE and .TARGET, or FOLDER/SPLIT.tsv; each may end in .gz */
+    const at_data_options *options;
+    const at_tokenizer *tokenizer;
+    const at_preprocess *preprocess; /* NULL: lines as they are */
+    bool dropout;                    /* with options->bpe_dropout: for training only */
+} at_dataset_spec;
+
+typedef struct at_dataset_side {
+    at_ids ids;
+    size_t *offsets; /* (count+1) */
+    at_buf text;     /* prepared lines, one after the other; empty without dropout */
+    size_t *starts;  /* (count+1) */
+    size_t offsets_capacity, starts_capacity;
+} at_dataset_side;
+
+typedef struct at_dataset {
+    size_t count; /* pairs */
+    at_dataset_side source, target;
+    size_t max_length;
+    double dropout; /* 0: ids stay as they are */
+    const at_tokenizer *tokenizer;
+    uint32_t mark; /* checksum of all ids before dropout: tells one corpus from another */
+} at_dataset;
+
+at_status at_dataset_load(const at_dataset_spec *spec, const at_log *log, at_dataset *set);
+/* The same from two files, or from one TSV (target_path NULL); folder and split are not looked at. */
+at_status at_dataset_load_files(const char *source_path, const char *target_path, const at_dataset_spec *spec,
+                                const at_log *log, at_dataset *set);
+void at_dataset_free(at_dataset *set);
+
+/* Segments every pair anew by BPE dropout (Provilkov et al. 2020, arXiv:1910.13267), a function of (seed,
+ * epoch, pair). A side that comes out longer than max_length is segmented without dropout. Does nothing when
+ * dropout is 0. After an error the ids are as before. */
+at_status at_dataset_segment(at_dataset *set, uint64_t seed, uint64_t epoch);
+
+/* The files of one split: two paths, or the TSV's and NULL; the caller frees both. AT_EIO: neither is
+ * there. */
+at_status at_dataset_find(const char *folder, const char *split, const at_data_options *options,
+                          char **source_path, char **target_path);
+
+static inline size_t at_dataset_length(const at_dataset_side *side, size_t i)
+{
+    return side->offsets[i + 1] - side->offsets[i];
+}
+#endif

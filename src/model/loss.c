@@ -1,0 +1,155 @@
+/* Linear + softmax + cross-entropy in one operation: logits exist for some rows at a time, and their gradient
+ * is taken while they are there, so the (tokens x vocabulary) matrix is never held. */
+#include "layer/layer.h"
+#include "model/internal.h"
+
+enum { CHUNK = 192 }; /* rows of logits at a time: with 10,000 pieces 7.7 MB */
+
+typedef struct cross_entropy {
+    const at_kernels *k;
+    const int32_t *targets;
+    float *logits, *losses; /* (CHUNK,V), (N) */
+    size_t first, vocabulary;
+    float smoothing, scale;
+    float *d_x, *d_w; /* (N,D), (V,D) for an upstream gradient of 1 */
+} cross_entropy;
+
+static void loss_rows(void *context, size_t first, size_t end, int worker)
+{
+    (void)worker;
+    const cross_entropy *s = context;
+    for (size_t i = first; i < end; i++)
+        s->losses[s->first + i] =
+            s->k->cross_entropy(s->logits + i * s->vocabulary, s->vocabulary,
+                                (size_t)s->targets[s->first + i], s->smoothing, s->scale);
+}
+
+typedef struct gradient_span {
+    const at_kernels *k;
+    float *to;
+    const float *from;
+    float factor;
+} gradient_span;
+
+static void scaled_add(void *context, size_t first, size_t end, int worker)
+{
+    (void)worker;
+    const gradient_span *s = context;
+    s->k->axpy(s->to + first, s->factor, s->from + first, end - first);
+}
+
+static void cross_entropy_backward(at_tape *tape, const at_node *node)
+{
+    cross_entropy *s = node->saved;
+    AT_ASSERT(s->d_x); /* backward runs once a loss: the gradients go back below */
+    const float *kept[] = {s->d_x, s->d_w};
+    for (int i = 0; i < 2; i++) {
+        float *d = at_tape_grad(tape, node->in[i], NULL);
+        gradient_span span = {s->k, d, kept[i], node->out->grad[0]};
+        if (d)
+            at_exec_rows(tape->exec, at_shape_count(node->in[i]->shape), 16384, scaled_add, &span);
+    }
+    at_tape_return(tape, s->d_x);
+    at_tape_return(tape, s->d_w);
+    s->d_x = s->d_w = NULL;
+}
+
+const at_op at_op_cross_entropy = {"cross_entropy", cross_entropy_backward};
+
+/* One chunk: logits, losses, and while the logits' gradient is there, its two products. */
+static void run_chunk(at_tape *tape, cross_entropy *s, const at_var *x, const at_param *w,
+                      const float *panels, size_t rows)
+{
+    size_t d = (size_t)w->shape.dim[1], v = s->vocabulary;
+    at_gemm g = {.a = x->data + s->first * d,
+                 .a_row = d,
+                 .a_col = 1,
+                 .c = s->logits,
+                 .c_row = v,
+                 .m = rows,
+                 .n = v,
+                 .k = d};
+    at_gemm_packed(tape->exec, &g, panels);
+    at_exec_gemm(tape->exec, &g);
+    at_exec_rows(tape->exec, rows, 8, loss_rows, s);
+    if (!s->d_x)
+        return;
+    at_gemm back = {.a = s->logits,
+                    .a_row = v,
+                    .a_col = 1,
+                    .c = s->d_x + s->first * d,
+                    .c_row = d,
+                    .m = rows,
+                    .n = d,
+                    .k = v};
+    at_gemm_plain(tape->exec, &back, w->data, d);
+    at_exec_gemm(tape->exec, &back);
+    at_gemm weight = {.a = s->logits,
+                      .a_row = 1,
+                      .a_col = v,
+                      .c = s->d_w,
+                      .c_row = d,
+                      .m = v,
+                      .n = d,
+                      .k = rows,
+                      .accumulate = s->first > 0};
+    at_gemm_plain(tape->exec, &weight, x->data + s->first * d, d);
+    at_exec_gemm(tape->exec, &weight);
+}
+
+static at_var *linear_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int32_t *targets,
+                                    const at_loss_options *options, double *sum)
+{
+    size_t n = (size_t)x->shape.dim[0], d = (size_t)w->shape.dim[1], v = (size_t)w->shape.dim[0];
+    if (!at_expect_shape(tape, w->name, x, at_shape2((int64_t)n, (int64_t)d)))
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        AT_ASSERT(targets[i] >= 0 && (size_t)targets[i] < v);
+    /* No row or no scale, no gradient. */
+    bool recording =
+        tape->mode != AT_TAPE_RUN && (x->needs_grad || tape->grads) && n > 0 && options->scale != 0;
+    at_var *out = at_tape_value(tape, at_shape1(1));
+    cross_entropy *s = at_tape_saved(tape, 1, sizeof *s);
+    float *losses = at_tape_saved(tape, n, sizeof *losses);
+    float *logits = at_tape_borrow(tape, CHUNK * v);
+    float *panels = at_tape_borrow(tape, at_packed_size(tape->exec, d, v));
+    float *d_x = recording ? at_tape_borrow(tape, n * d + 1) : NULL;
+    float *d_w = recording ? at_tape_borrow(tape, v * d) : NULL;
+    if (tape->status != AT_OK)
+        return NULL;
+    *s = (cross_entropy){tape->exec->kernels,
+                         targets,
+                         logits,
+                         losses,
+                         0,
+                         v,
+                         options->smoothing,
+                         recording ? options->scale : 0,
+                         d_x,
+                         d_w};
+    at_exec_pack(tape->exec, panels, w->data, 1, d, d, v);
+    for (s->first = 0; s->first < n; s->first += CHUNK)
+        run_chunk(tape, s, x, w, panels, n - s->first < CHUNK ? n - s->first : CHUNK);
+    at_tape_return(tape, panels);
+    at_tape_return(tape, logits);
+    *sum = 0;
+    for (size_t i = 0; i < n; i++)
+        *sum += (double)losses[i];
+    out->data[0] = (float)(*sum * (double)options->scale);
+    if (!recording)
+        return out;
+    return at_tape_record(tape, &at_op_cross_entropy, out, (at_var *[]){x, at_param_var(tape, w)}, 2, s);
+}
+
+at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batch,
+                      const at_loss_options *options, at_loss_report *report)
+{
+    at_var *memory = model->family->encode(model, tape, batch);
+    at_var *rows = memory ? model->family->decode(model, tape, batch, memory) : NULL;
+    const at_param *w = model->family->output(model);
+    double sum = 0;
+    at_var *loss = rows ? linear_cross_entropy(tape, rows, w, batch->target_out, options, &sum) : NULL;
+    if (report)
+        *report = (at_loss_report){sum, at_rows_total(&batch->target)};
+    return loss;
+}

@@ -1,0 +1,97 @@
+#include "model/model.h"
+#include <string.h>
+#include "base/memory.h"
+#include "layer/layer.h"
+#include "model/internal.h"
+
+const at_family *const at_families[] = {&at_family_transformer, NULL};
+const at_op *const at_model_ops[] = {&at_op_cross_entropy, NULL};
+
+const at_family *at_family_find(const char *name)
+{
+    for (size_t i = 0; at_families[i]; i++) {
+        if (strcmp(at_families[i]->name, name) == 0)
+            return at_families[i];
+    }
+    return NULL;
+}
+
+static at_status read_options(at_model *model, const json_t *section)
+{
+    static const char *const also[] = {"family", NULL};
+    at_status st = at_fields_default(model->family->fields, model->options);
+    if (st == AT_OK && section)
+        st = at_fields_read(model->family->fields, model->options, section, also);
+    return st == AT_OK ? st : at_fail_within(st, "model");
+}
+
+at_status at_model_new(const char *family, const json_t *section, const at_vocabulary *vocabulary,
+                       at_model **model)
+{
+    const at_family *f = at_family_find(family);
+    if (!f)
+        return at_fail(AT_EARG, "model.family: unknown '%s'; known: %s", family, at_families[0]->name);
+    at_model *m = at_alloc_zero(1, sizeof *m);
+    if (!m)
+        return AT_ENOMEM;
+    m->family = f;
+    m->vocabulary = *vocabulary;
+    m->options = at_alloc_zero(1, f->options_size);
+    m->net = at_alloc_zero(1, f->net_size);
+    at_status st = m->options && m->net ? read_options(m, section) : AT_ENOMEM;
+    if (st == AT_OK)
+        st = f->build(m);
+    if (st != AT_OK) {
+        at_model_free(m);
+        return st;
+    }
+    at_params_lay_out(&m->params);
+    *model = m;
+    return AT_OK;
+}
+
+void at_model_free(at_model *model)
+{
+    if (!model)
+        return;
+    if (model->net && model->family->release)
+        model->family->release(model);
+    if (model->options)
+        at_fields_free(model->family->fields, model->options);
+    at_params_free(&model->params);
+    at_free(model->options);
+    at_free(model->net);
+    at_free(model);
+}
+
+json_t *at_model_options(const at_model *model)
+{
+    json_t *fields = at_fields_write(model->family->fields, model->options);
+    json_t *all = json_pack("{s:s}", "family", model->family->name);
+    if (!fields || !all || json_object_update(all, fields) != 0) {
+        json_decref(all);
+        all = NULL;
+    }
+    json_decref(fields);
+    return all;
+}
+
+at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows)
+{
+    return rows ? at_linear(tape, rows, model->family->output(model), NULL, AT_LINEAR) : NULL;
+}
+
+at_status at_model_pack(at_model *model, at_exec *exec)
+{
+    const at_param *output = model->family->output(model);
+    const at_param *owner = output->tied_to ? output->tied_to : output;
+    for (size_t i = 0; i < model->params.count; i++) {
+        at_param *p = model->params.list[i];
+        if (p->shape.rank != 2 || (p->gathered && p != owner))
+            continue;
+        at_status st = at_param_pack(p, exec);
+        if (st != AT_OK)
+            return st;
+    }
+    return AT_OK;
+}

@@ -1,0 +1,97 @@
+/* model/model.h - one network a file, one table of them.
+ *
+ * Role    A model is a family (its row in the table), options, a parameter table and
+ *         the family's own arrangement of it. One forward path: `encode` turns source
+ *         rows into memory, `decode` turns new target rows into output rows; training
+ *         uses no state, running does.
+ * Owns    Options, parameters, net. at_model_free.
+ * Shapes  D width, V target vocabulary, N rows.
+ * Errors  AT_EARG with the option's name (widths that heads do not divide, …), AT_ENOMEM,
+ *         AT_ENOSUP for a sentence longer than learned positions reach.
+ * Threads Const after loading: any number of threads may decode with it, each with its
+ *         own tape and state.
+ *
+ *     at_model *model;
+ *     at_status st = at_model_new("transformer", options, &vocabulary, &model);   // JSON section "model"
+ *     st = at_params_allocate(&model->params);
+ *     at_params_init(&model->params, seed);
+ *     at_tape_begin(tape, AT_TAPE_TRAIN, seed, step);
+ *     tape->grads = grads;
+ *     at_var *loss = at_model_loss(model, tape, batch, &want, &report);
+ */
+#ifndef AT_MODEL_MODEL_H
+#define AT_MODEL_MODEL_H
+#include "base/field.h"
+#include "data/batch.h"
+#include "layer/params.h"
+
+typedef struct at_vocabulary {
+    int64_t source, target; /* pieces; the same tokenizer when joint */
+    int32_t pad, bos, eos, unk;
+} at_vocabulary;
+
+typedef struct at_loss_options {
+    float smoothing; /* label smoothing, 0 … 0.5 */
+    float scale;     /* multiplies the summed loss before backward: 1 / target tokens of the step */
+} at_loss_options;
+
+typedef struct at_loss_report {
+    double loss;   /* sum over tokens; with smoothing 0 it is -log p(target) */
+    size_t tokens; /* target rows, end of sentence included */
+} at_loss_report;
+
+typedef struct at_state at_state;
+typedef struct at_model at_model;
+
+typedef struct at_family {
+    const char *name;       /* "transformer" */
+    const char *class;      /* nearest Hugging Face class: "MarianMTModel" */
+    const at_field *fields; /* the recipe's "model" section */
+    size_t options_size, net_size;
+    at_status (*build)(at_model *model); /* checks options, declares parameters, fills net */
+    void (*release)(at_model *model);    /* frees what net owns beside itself; may be NULL */
+    /* Source rows -> memory rows (N_source, D). */
+    at_var *(*encode)(const at_model *model, at_tape *tape, const at_batch *batch);
+    /* Training: all target rows of the batch against memory -> (N_target, D) before the output product. */
+    at_var *(*decode)(const at_model *model, at_tape *tape, const at_batch *batch, at_var *memory);
+    /* Running (model/state.h): sizes of the state; keeps what cross attention needs of memory for the new
+     * sources; new rows for slots -> (rows, D). */
+    void (*state_shape)(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
+                        size_t *cross_width);
+    void (*state_source)(const at_model *model, at_tape *tape, at_state *state, at_var *memory,
+                         const at_rows *rows, const int *sources);
+    at_var *(*state_step)(const at_model *model, at_tape *tape, at_state *state, const int *slots,
+                          const at_rows *rows, const int32_t *ids);
+    const at_param *(*output)(const at_model *model); /* (V,D): logits are rows times its transpose */
+    size_t (*max_length)(const at_model *model);      /* of source and of target; 0: any */
+} at_family;
+
+struct at_model {
+    const at_family *family;
+    void *options; /* the struct that family->fields describes */
+    at_vocabulary vocabulary;
+    at_params params;
+    void *net;
+};
+
+extern const at_family *const at_families[]; /* NULL-terminated */
+const at_family *at_family_find(const char *name);
+
+/* options: the JSON section (keys of family->fields; "family" itself is allowed); NULL: all defaults.
+ * Parameters are declared and laid out, not allocated. */
+at_status at_model_new(const char *family, const json_t *options, const at_vocabulary *vocabulary,
+                       at_model **model);
+void at_model_free(at_model *model);
+json_t *at_model_options(const at_model *model); /* the section again, "family" first; NULL: no memory */
+
+/* Mean or sum loss by `options->scale`; the (tokens x vocabulary) matrix is never held. report may be
+ * NULL. */
+at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batch,
+                      const at_loss_options *options, at_loss_report *report);
+/* Rows before the output product (N,D) -> logits (N,V). */
+at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows);
+/* Packs what products read, for running. Call once after loading, before sharing. */
+at_status at_model_pack(at_model *model, at_exec *exec);
+
+extern const at_op *const at_model_ops[];
+#endif

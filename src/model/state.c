@@ -1,0 +1,347 @@
+#include "model/state.h"
+#include <string.h>
+#include "base/memory.h"
+
+/* Rows that many lists may name. A row number means the same row in every block. */
+typedef struct pool {
+    float **block; /* (blocks) of (capacity, width) */
+    size_t blocks, width, capacity;
+    int32_t *references;     /* (capacity) lists that name the row */
+    int32_t *free_rows;      /* (capacity) stack */
+    size_t free_count, used; /* rows [used, capacity) were never given out */
+} pool;
+
+typedef struct list { /* row numbers, in the order of positions */
+    int32_t *rows;
+    size_t length, capacity;
+} list;
+
+typedef struct source {
+    list rows;
+    size_t slots; /* that look at it */
+    bool held;    /* by whoever encoded it */
+} source;
+
+typedef struct slot {
+    list rows;
+    int source; /* -1: the slot is free */
+} slot;
+
+struct at_state {
+    pool self, cross;
+    slot *slots;
+    size_t slot_count, slot_capacity;
+    source *sources;
+    size_t source_count, source_capacity;
+};
+
+enum { FIRST_ROWS = 256 };
+
+static at_status pool_open(pool *p, size_t blocks, size_t width)
+{
+    p->blocks = blocks;
+    p->width = width;
+    p->block = at_alloc_zero(blocks ? blocks : 1, sizeof *p->block);
+    return p->block ? AT_OK : AT_ENOMEM;
+}
+
+static void pool_close(pool *p)
+{
+    for (size_t i = 0; p->block && i < p->blocks; i++)
+        at_free_aligned(p->block[i]);
+    at_free(p->block);
+    at_free(p->references);
+    at_free(p->free_rows);
+}
+
+/* Doubles every block. On failure the pool is as before, some blocks perhaps larger than they need be. */
+static at_status pool_grow(pool *p)
+{
+    size_t capacity = p->capacity ? 2 * p->capacity : FIRST_ROWS, size;
+    if (!at_mul_ok(capacity, p->width, &size))
+        return at_fail(AT_ENOMEM, "state: %zu rows of %zu numbers do not fit in memory", capacity, p->width);
+    int32_t *references = at_realloc_array(p->references, capacity, sizeof *references);
+    if (!references)
+        return AT_ENOMEM;
+    p->references = references;
+    int32_t *free_rows = at_realloc_array(p->free_rows, capacity, sizeof *free_rows);
+    if (!free_rows)
+        return AT_ENOMEM;
+    p->free_rows = free_rows;
+    for (size_t i = 0; i < p->blocks; i++) {
+        float *bigger = at_alloc_aligned(size, sizeof *bigger);
+        if (!bigger)
+            return AT_ENOMEM;
+        if (p->used > 0)
+            memcpy(bigger, p->block[i], p->used * p->width * sizeof *bigger);
+        at_free_aligned(p->block[i]);
+        p->block[i] = bigger;
+    }
+    p->capacity = capacity;
+    return AT_OK;
+}
+
+static at_status pool_take(pool *p, int32_t *row)
+{
+    if (p->free_count == 0 && p->used == p->capacity) {
+        at_status st = pool_grow(p);
+        if (st != AT_OK)
+            return st;
+    }
+    *row = p->free_count ? p->free_rows[--p->free_count] : (int32_t)p->used++;
+    p->references[*row] = 1;
+    return AT_OK;
+}
+
+static void pool_drop(pool *p, int32_t row)
+{
+    AT_ASSERT(p->references[row] > 0);
+    if (--p->references[row] == 0)
+        p->free_rows[p->free_count++] = row;
+}
+
+static void list_cut(list *l, pool *p, size_t length)
+{
+    while (l->length > length)
+        pool_drop(p, l->rows[--l->length]);
+}
+
+static at_status list_extend(list *l, pool *p, size_t count)
+{
+    size_t before = l->length;
+    if (at_grow(&l->rows, &l->capacity, l->length + count, sizeof *l->rows) != AT_OK)
+        return AT_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (pool_take(p, &l->rows[l->length]) != AT_OK) {
+            list_cut(l, p, before);
+            return AT_ENOMEM;
+        }
+        l->length++;
+    }
+    return AT_OK;
+}
+
+at_status at_state_new(const at_model *model, at_state **state)
+{
+    at_state *s = at_alloc_zero(1, sizeof *s);
+    if (!s)
+        return AT_ENOMEM;
+    size_t self_blocks, self_width, cross_blocks, cross_width;
+    model->family->state_shape(model, &self_blocks, &self_width, &cross_blocks, &cross_width);
+    if (pool_open(&s->self, self_blocks, self_width) != AT_OK ||
+        pool_open(&s->cross, cross_blocks, cross_width) != AT_OK) {
+        at_state_free(s);
+        return AT_ENOMEM;
+    }
+    *state = s;
+    return AT_OK;
+}
+
+void at_state_free(at_state *state)
+{
+    if (!state)
+        return;
+    for (size_t i = 0; i < state->slot_count; i++)
+        at_free(state->slots[i].rows.rows);
+    for (size_t i = 0; i < state->source_count; i++)
+        at_free(state->sources[i].rows.rows);
+    at_free(state->slots);
+    at_free(state->sources);
+    pool_close(&state->self);
+    pool_close(&state->cross);
+    at_free(state);
+}
+
+/* A source nobody holds or looks at gives its rows back. */
+static void release_source(at_state *s, int index)
+{
+    source *from = &s->sources[index];
+    if (!from->held && from->slots == 0)
+        list_cut(&from->rows, &s->cross, 0);
+}
+
+static at_status new_source(at_state *s, size_t rows, int *index)
+{
+    size_t i = 0;
+    while (i < s->source_count && (s->sources[i].held || s->sources[i].slots > 0))
+        i++;
+    if (i == s->source_count) {
+        if (at_grow(&s->sources, &s->source_capacity, i + 1, sizeof *s->sources) != AT_OK)
+            return AT_ENOMEM;
+        s->sources[s->source_count++] = (source){0};
+    }
+    source *from = &s->sources[i];
+    at_status st = list_extend(&from->rows, &s->cross, rows);
+    if (st != AT_OK)
+        return st;
+    from->held = true;
+    from->slots = 0;
+    *index = (int)i;
+    return AT_OK;
+}
+
+at_status at_state_encode(const at_model *model, at_tape *tape, at_state *state, const at_batch *batch,
+                          int *sources)
+{
+    const at_rows *rows = &batch->source;
+    size_t made = 0;
+    at_status st = AT_OK;
+    for (; made < rows->count && st == AT_OK; made++)
+        st = new_source(state, (size_t)(rows->offsets[made + 1] - rows->offsets[made]), &sources[made]);
+    if (st != AT_OK)
+        made--;
+    if (st == AT_OK) {
+        at_tape_begin(tape, AT_TAPE_RUN, 0, 0);
+        at_var *memory = model->family->encode(model, tape, batch);
+        if (memory)
+            model->family->state_source(model, tape, state, memory, rows, sources);
+        st = at_tape_status(tape);
+        at_tape_reset(tape);
+    }
+    for (size_t i = 0; i < made && st != AT_OK; i++)
+        at_state_drop_source(state, sources[i]);
+    return st;
+}
+
+void at_state_drop_source(at_state *state, int index)
+{
+    AT_ASSERT(index >= 0 && (size_t)index < state->source_count && state->sources[index].held);
+    state->sources[index].held = false;
+    release_source(state, index);
+}
+
+at_status at_state_open(at_state *state, int from, int *index)
+{
+    AT_ASSERT(from >= 0 && (size_t)from < state->source_count);
+    AT_ASSERT(state->sources[from].held || state->sources[from].slots > 0);
+    size_t i = 0;
+    while (i < state->slot_count && state->slots[i].source >= 0)
+        i++;
+    if (i == state->slot_count) {
+        if (at_grow(&state->slots, &state->slot_capacity, i + 1, sizeof *state->slots) != AT_OK)
+            return AT_ENOMEM;
+        state->slots[state->slot_count++] = (slot){.source = -1};
+    }
+    state->slots[i].source = from;
+    state->sources[from].slots++;
+    *index = (int)i;
+    return AT_OK;
+}
+
+static slot *slot_at(const at_state *state, int index)
+{
+    AT_ASSERT(index >= 0 && (size_t)index < state->slot_count && state->slots[index].source >= 0);
+    return &state->slots[index];
+}
+
+at_status at_state_fork(at_state *state, int index, int *copy)
+{
+    at_status st = at_state_open(state, slot_at(state, index)->source, copy);
+    if (st != AT_OK)
+        return st;
+    const list *from = &slot_at(state, index)->rows;
+    list *to = &slot_at(state, *copy)->rows;
+    if (at_grow(&to->rows, &to->capacity, from->length, sizeof *to->rows) != AT_OK) {
+        at_state_close(state, *copy);
+        return AT_ENOMEM;
+    }
+    for (size_t i = 0; i < from->length; i++) {
+        to->rows[i] = from->rows[i];
+        state->self.references[from->rows[i]]++;
+    }
+    to->length = from->length;
+    return AT_OK;
+}
+
+void at_state_close(at_state *state, int index)
+{
+    slot *s = slot_at(state, index);
+    list_cut(&s->rows, &state->self, 0);
+    state->sources[s->source].slots--;
+    release_source(state, s->source);
+    s->source = -1;
+}
+
+void at_state_truncate(at_state *state, int index, size_t length)
+{
+    list_cut(&slot_at(state, index)->rows, &state->self, length);
+}
+
+size_t at_state_length(const at_state *state, int index)
+{
+    return slot_at(state, index)->rows.length;
+}
+
+size_t at_state_source_length(const at_state *state, int index)
+{
+    return state->sources[slot_at(state, index)->source].rows.length;
+}
+
+size_t at_state_bytes(const at_state *state)
+{
+    const pool *p[] = {&state->self, &state->cross};
+    size_t bytes = 0;
+    for (int i = 0; i < 2; i++)
+        bytes += p[i]->blocks * p[i]->capacity * p[i]->width * sizeof(float);
+    return bytes;
+}
+
+size_t at_state_slots(const at_state *state)
+{
+    size_t open = 0;
+    for (size_t i = 0; i < state->slot_count; i++)
+        open += state->slots[i].source >= 0;
+    return open;
+}
+
+size_t at_state_rows(const at_state *state)
+{
+    return state->self.used - state->self.free_count + state->cross.used - state->cross.free_count;
+}
+
+at_var *at_state_step(const at_model *model, at_tape *tape, at_state *state, const int *slots,
+                      const at_rows *rows, const int32_t *ids)
+{
+    size_t *before = at_tape_saved(tape, rows->count, sizeof *before);
+    for (size_t b = 0; before && b < rows->count; b++)
+        before[b] = at_state_length(state, slots[b]);
+    at_var *out = before ? model->family->state_step(model, tape, state, slots, rows, ids) : NULL;
+    at_var *logits = at_model_logits(model, tape, out);
+    for (size_t b = 0; before && !logits && b < rows->count; b++)
+        at_state_truncate(state, slots[b], before[b]); /* rows of a failed step hold nothing */
+    return logits;
+}
+
+static at_cache cache_of(const pool *p, const list *l)
+{
+    return (at_cache){(const float *const *)p->block, l->rows, l->length};
+}
+
+at_cache at_state_self(const at_state *state, int index)
+{
+    return cache_of(&state->self, &slot_at(state, index)->rows);
+}
+
+at_cache at_state_cross(const at_state *state, int index)
+{
+    return cache_of(&state->cross, &state->sources[slot_at(state, index)->source].rows);
+}
+
+at_status at_state_extend(at_state *state, int index, size_t count)
+{
+    return list_extend(&slot_at(state, index)->rows, &state->self, count);
+}
+
+float *at_state_self_row(at_state *state, size_t block, int32_t row)
+{
+    return state->self.block[block] + (size_t)row * state->self.width;
+}
+
+void at_state_put_source(at_state *state, int index, size_t block, const float *data, size_t rows)
+{
+    const source *to = &state->sources[index];
+    AT_ASSERT(block < state->cross.blocks && rows == to->rows.length);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(state->cross.block[block] + (size_t)to->rows.rows[i] * state->cross.width,
+               data + i * state->cross.width, state->cross.width * sizeof *data);
+}

@@ -1,0 +1,55 @@
+/* store/folder.h - a model as a folder, laid out as Hugging Face does.
+ *
+ * Role    config.json (flat keys of the nearest Hugging Face class, ours under "attend"),
+ *         model.safetensors, tokenizer.json, README.md (the card).
+ * Owns    at_folder owns model, tokenizer, config and the mapped file, which the parameters of the
+ *         model point into: free the folder, never its parts.
+ * Errors  AT_EIO, AT_EFORMAT, AT_ESHAPE, AT_ENOSUP, AT_ENOMEM; the message names file, field or tensor,
+ *         both shapes, and the remedy. Unpickled formats (.bin, .pt) are refused: opening one runs code.
+ * Threads Loading is one thread's; a loaded folder is const and may be shared.
+ *
+ *     at_folder *folder;
+ *     at_status st = at_folder_load("models/tatoeba-en-zh", exec, &folder);
+ *     at_model_logits(folder->model, …);
+ *     at_folder_free(folder);
+ */
+#ifndef AT_STORE_FOLDER_H
+#define AT_STORE_FOLDER_H
+#include "base/json.h"
+#include "model/model.h"
+#include "store/safetensors.h"
+#include "text/tokenizer.h"
+
+typedef struct at_folder {
+    at_model *model;
+    at_tokenizer *tokenizer;
+    json_t *config;           /* config.json whole */
+    const json_t *preprocess; /* sections of config's "attend"; NULL when absent */
+    const json_t *decode;
+    const json_t *data; /* {"source": "en", "target": "de", …} */
+    at_safetensors weights;
+} at_folder;
+
+/* exec not NULL: also packs what products read, for running (at_model_pack). Fp32 numbers stay in the
+ * mapped file; a file in BF16, F16 or F64 is widened into the model's own block. */
+at_status at_folder_load(const char *path, at_exec *exec, at_folder **folder);
+void at_folder_free(at_folder *folder);
+/* AT_ENUMBER naming the first tensor that holds a NaN or an infinity; reads every number. */
+at_status at_folder_check_finite(const at_folder *folder);
+
+typedef struct at_folder_content {
+    const at_model *model;
+    const float *numbers; /* instead of the model's: a block with the same offsets (an average); or NULL */
+    at_type type;         /* of the stored numbers: AT_F32 (0), AT_BF16 or AT_F16 */
+    const at_tokenizer *tokenizer;
+    const json_t *preprocess, *decode, *data; /* sections for config.json; NULL: left out */
+    const char *card;                         /* README.md; NULL: a short one is made */
+} at_folder_content;
+
+/* A new folder appears whole, by one rename. In a folder that is there (empty, a model, a training) each file
+ * is replaced by its own rename and all else stays; a folder of anything else is refused. */
+at_status at_folder_save(const char *path, const at_folder_content *content);
+
+/* Sets every parameter of `params` at out + offset from PATH/model.safetensors: same names, same shapes. */
+at_status at_folder_numbers(const char *path, const at_params *params, float *out);
+#endif

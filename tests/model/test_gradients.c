@@ -1,0 +1,143 @@
+/* Loss and whole models against finite differences. */
+#include <math.h>
+#include "model/model.h"
+#include "tests/gradient.h"
+#include "tests/toy.h"
+
+typedef struct loss_case {
+    const toy *t;
+    const toy_batch *batch;
+    at_loss_options options;
+} loss_case;
+
+static at_var *loss(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)x;
+    const loss_case *c = context;
+    return at_model_loss(c->t->model, tape, &c->batch->batch, &c->options, NULL);
+}
+
+/* An empty source, an empty target, ragged lengths. */
+static const int sources[] = {3, 0, 5, 1}, targets[] = {2, 1, 0, 4};
+
+static void check_model(const char *options, float smoothing, bool training)
+{
+    toy t;
+    toy_batch b;
+    toy_open(&t, &(toy_spec){.options = options, .seed = 3});
+    toy_fill(&b, &t, 4, sources, targets, 5);
+    at_params *params = &t.model->params;
+    for (size_t i = 0; i < params->count; i++) { /* biases and gains begin as 0 and 1: stir them */
+        const at_param *p = params->list[i];
+        if (p->role == AT_PLAIN && p->shape.rank == 1)
+            gradient_random(params->block + p->offset, at_shape_count(p->shape), (uint32_t)i, 0.5f);
+    }
+    loss_case c = {&t, &b, {smoothing, 0.37f}};
+    gradient_check(&(gradient_case){.name = options,
+                                    .build = loss,
+                                    .context = &c,
+                                    .params = params,
+                                    .training = training,
+                                    .tolerance = 5e-3});
+    toy_close(&t);
+}
+
+#define SMALL "\"encoder_layers\": 1, \"decoder_layers\": 1, \"d_model\": 4, \"ffn\": 5, \"heads\": 2"
+
+static void post_norm_tied(void **state)
+{
+    (void)state;
+    check_model("{" SMALL "}", 0, false);
+    check_model("{" SMALL ", \"tied\": \"target\", \"positions\": \"none\"}", 0.1f, false);
+}
+
+static void pre_norm_untied(void **state)
+{
+    (void)state;
+    check_model("{" SMALL ", \"norm\": \"pre\", \"activation\": \"gelu\", \"positions\": \"learned\", "
+                "\"tied\": \"none\", \"max_length\": 6}",
+                0.1f, false);
+}
+
+static void keys_as_values(void **state)
+{
+    (void)state;
+    check_model("{" SMALL ", \"shared_values\": true}", 0.2f, false);
+}
+
+static void dropout_everywhere(void **state)
+{
+    (void)state;
+    check_model("{" SMALL ", \"activation\": \"gelu\", \"dropout\": 0.2, \"attention_dropout\": 0.3, "
+                "\"activation_dropout\": 0.25}",
+                0.1f, true);
+}
+
+/* More rows than one chunk of logits: loss and gradients are the sums of those of each pair alone. */
+static void chunks_of_logits_add_up(void **state)
+{
+    (void)state;
+    int lengths[16];
+    for (int i = 0; i < 16; i++)
+        lengths[i] = 20 + i;
+    toy t;
+    toy_batch all, one;
+    toy_open(&t, &(toy_spec){.seed = 1});
+    toy_fill(&all, &t, 16, (const int[16]){1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1}, lengths, 3);
+    size_t n = t.model->params.total, rows = at_rows_total(&all.batch.target);
+    assert_true(rows > 2 * 192);
+    float *sum = calloc(n, sizeof *sum);
+    assert_non_null(sum);
+    double loss = 0;
+    for (size_t i = 0; i < 16; i++) {
+        toy_single(&one, &all, i);
+        double share = (double)at_rows_total(&one.batch.target) / (double)rows;
+        loss += share * toy_loss(&t, &one.batch, 0.1f, 1);
+        for (size_t j = 0; j < n; j++)
+            sum[j] += (float)share * t.grads[j];
+    }
+    assert_true(fabs(toy_loss(&t, &all.batch, 0.1f, 1) - loss) < 1e-5);
+    check_near(t.grads, sum, n, 1e-5);
+    free(sum);
+    toy_close(&t);
+}
+
+/* A loss that is only looked at gives no gradient and keeps no memory. */
+static void a_loss_without_backward_keeps_nothing(void **state)
+{
+    (void)state;
+    toy t;
+    toy_batch b;
+    toy_open(&t, &(toy_spec){.seed = 1});
+    toy_fill(&b, &t, 4, sources, targets, 5);
+    toy_loss(&t, &b.batch, 0, 1);
+    size_t peak = 0;
+    at_loss_options options = {0, 1};
+    at_loss_report first = {0}, report;
+    for (int i = 0; i < 20; i++) {
+        at_tape_begin(t.tape, i % 2 ? AT_TAPE_RUN : AT_TAPE_TRAIN, 1, 1);
+        t.tape->grads = i % 3 ? t.grads : NULL;
+        assert_non_null(at_model_loss(t.model, t.tape, &b.batch, &options, &report));
+        peak = i == 0 ? at_tape_peak(t.tape) : peak;
+        first = i == 0 ? report : first;
+        assert_true(at_tape_peak(t.tape) == peak && report.loss == first.loss);
+    }
+    toy_close(&t);
+}
+
+static void no_operation_escapes(void **state)
+{
+    (void)state;
+    gradient_check_all(at_model_ops);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(post_norm_tied),          cmocka_unit_test(pre_norm_untied),
+        cmocka_unit_test(keys_as_values),          cmocka_unit_test(dropout_everywhere),
+        cmocka_unit_test(chunks_of_logits_add_up), cmocka_unit_test(a_loss_without_backward_keeps_nothing),
+        cmocka_unit_test(no_operation_escapes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
