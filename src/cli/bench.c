@@ -1,0 +1,184 @@
+#include "cli/bench.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/memory.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+typedef struct options {
+    double seconds;
+    char *size;
+} options;
+
+static const at_field fields[] = {{"seconds", AT_FIELD_REAL, offsetof(options, seconds), "2", 0.01, 3600,
+                                   NULL, "how long each case is measured"},
+                                  {"size", AT_FIELD_TEXT, offsetof(options, size), NULL, 0, 0, NULL,
+                                   "only this case (attention) or size (translate, train: tiny or base)"},
+                                  {0}};
+
+static const at_cli_spec spec = {
+    .name = "bench",
+    .usage = "attention|translate|train [options]",
+    .summary =
+        "Times the work on this machine with random weights and numbers, fp32; each figure is a median.\n"
+        "attention: the fused mechanism alone; translate: 30 pieces to 30 pieces;\n"
+        "train: whole steps of a small Transformer, 4,096 target tokens each.",
+    .fields = fields,
+    .examples = "  attend bench attention --threads 2\n"
+                "  attend bench translate --size tiny --json\n"
+                "  attend bench train --seconds 60\n"};
+
+const at_bench_size at_bench_sizes[] = {
+    {"tiny", 4, 128, 256, 4, 10000}, {"base", 6, 512, 2048, 8, 32000}, {0}};
+
+static const struct bench {
+    const char *name;
+    at_status (*run)(at_bench *bench);
+} benches[] = {
+    {"attention", at_bench_attention}, {"translate", at_bench_translate}, {"train", at_bench_train}};
+
+static int rising(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+at_status at_bench_median(const at_bench *bench, at_bench_work *work, void *context, double *seconds)
+{
+    double *times = NULL;
+    size_t count = 0, capacity = 0;
+    at_status st = work(context);
+    double end = at_clock() + bench->seconds;
+    size_t least = bench->seconds < 1 ? 1 : 3; /* a short one only shows that it runs */
+    while (st == AT_OK && (count < least || at_clock() < end)) {
+        st = at_grow(&times, &capacity, count + 1, sizeof *times);
+        double start = at_clock();
+        if (st == AT_OK)
+            st = work(context);
+        if (st == AT_OK)
+            times[count++] = at_clock() - start;
+    }
+    if (st == AT_OK) {
+        qsort(times, count, sizeof *times, rising);
+        *seconds = count % 2 ? times[count / 2] : (times[count / 2 - 1] + times[count / 2]) / 2;
+    }
+    at_free(times);
+    return st;
+}
+
+at_status at_bench_row(at_bench *bench, json_t *row, const char *format, ...)
+{
+    if (!row || json_array_append_new(bench->rows, row) != 0)
+        return at_fail(AT_ENOMEM, "no memory for a result");
+    if (bench->json)
+        return AT_OK;
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    at_buf line = {0};
+    at_buf_printf(&line, "%s\n", text);
+    at_status st = at_cli_print(&line);
+    at_buf_free(&line);
+    return st;
+}
+
+bool at_bench_wants(const at_bench *bench, const char *name)
+{
+    return !bench->only || strcmp(bench->only, name) == 0;
+}
+
+at_status at_bench_model(const at_bench *bench, const at_bench_size *size, double dropout, at_model **model)
+{
+    at_vocabulary vocabulary = {size->pieces, size->pieces, 0, 1, 2, 3};
+    json_t *section =
+        json_pack("{s:i,s:i,s:i,s:i,s:i,s:f}", "encoder_layers", size->layers, "decoder_layers", size->layers,
+                  "d_model", size->width, "ffn", size->ffn, "heads", size->heads, "dropout", dropout);
+    at_status st = section ? at_model_new("transformer", section, &vocabulary, model)
+                           : at_fail(AT_ENOMEM, "no memory for a model's options");
+    json_decref(section);
+    if (st == AT_OK) {
+        st = at_params_allocate(&(*model)->params);
+        if (st == AT_OK)
+            at_params_init(&(*model)->params, bench->seed);
+        else
+            at_model_free(*model);
+    }
+    if (st != AT_OK)
+        *model = NULL;
+    return st;
+}
+
+static at_status print_head(const at_bench *bench)
+{
+    at_buf line = {0};
+    at_buf_printf(&line, "attend %s, %s, kernels %s, %d threads\n", at_version(), at_cpu_name(),
+                  bench->exec->kernels->name, bench->exec->threads);
+    at_status st = bench->json ? AT_OK : at_cli_print(&line);
+    at_buf_free(&line);
+    return st;
+}
+
+static at_status print_end(at_bench *bench, const char *name)
+{
+    double megabytes = (double)at_peak_rss() / 1e6;
+    if (bench->json)
+        return at_cli_print_json(json_pack("{s:s,s:s,s:s,s:i,s:f,s:O}", "bench", name, "version",
+                                           at_version(), "kernels", bench->exec->kernels->name, "threads",
+                                           bench->exec->threads, "peak_mb", megabytes, "rows", bench->rows),
+                                 JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    at_buf line = {0};
+    at_buf_printf(&line, "peak memory %.0f MB\n", megabytes);
+    at_status st = at_cli_print(&line);
+    at_buf_free(&line);
+    return st;
+}
+
+static at_status run(const struct bench *which, const options *o, const at_cli_common *common)
+{
+    at_bench bench = {.seconds = o->seconds,
+                      .only = o->size,
+                      .seed = (uint64_t)common->seed,
+                      .json = common->json,
+                      .rows = json_array()};
+    at_status st = bench.rows ? at_exec_new(common->kernels, (int)common->threads, &bench.exec)
+                              : at_fail(AT_ENOMEM, "no memory for results");
+    if (st == AT_OK)
+        st = print_head(&bench);
+    if (st == AT_OK)
+        st = which->run(&bench);
+    if (st == AT_OK && json_array_size(bench.rows) == 0)
+        st = at_fail(AT_EARG, "--size: bench %s has no case '%s'; without the flag it runs and names all",
+                     which->name, o->size);
+    if (st == AT_OK)
+        st = print_end(&bench, which->name);
+    at_exec_free(bench.exec);
+    json_decref(bench.rows);
+    return st;
+}
+
+int at_cli_bench(int argc, char **argv)
+{
+    options o;
+    at_cli_common common;
+    at_cli_words words;
+    int code = at_cli_parse(&spec, argc, argv, &o, &common, &words);
+    if (code != AT_CLI_GO)
+        return code;
+    const struct bench *which = NULL;
+    for (size_t i = 0; words.count == 1 && i < sizeof benches / sizeof benches[0]; i++)
+        which = strcmp(words.list[0], benches[i].name) == 0 ? &benches[i] : which;
+    if (!which) {
+        code = at_cli_wrong(&spec, "want one of: attention, translate, train");
+    } else {
+        at_status st = run(which, &o, &common);
+        code = st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);
+    }
+    at_cli_free(&spec, &o, &common);
+    return code;
+}

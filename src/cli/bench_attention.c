@@ -1,0 +1,137 @@
+/* Attention alone, through the operations that models use; the shapes of docs/results.md. */
+#include <string.h>
+#include "attention/attend.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "cli/bench.h"
+
+typedef struct shape {
+    const char *name;
+    size_t sequences, heads, queries, keys, width; /* B, H, Nq, Nk, D */
+    bool causal;
+} shape;
+
+static const shape shapes[] = {
+    {"translate-train", 64, 4, 32, 32, 32, false}, {"char-lm", 12, 4, 64, 64, 32, true},
+    {"bert-128", 8, 12, 128, 128, 64, false},      {"gpt2-1k", 1, 12, 1024, 1024, 64, true},
+    {"long-4k", 1, 8, 4096, 4096, 64, false},      {"long-8k-causal", 1, 8, 8192, 8192, 64, true},
+    {"decode-1x1k", 1, 12, 1, 1024, 64, false},    {"decode-8x4k", 8, 8, 1, 4096, 128, false},
+};
+
+/* Everything one case needs; the blocks are one allocation. */
+typedef struct work {
+    const shape *shape;
+    at_tape *tape;
+    float *q, *k, *v, *d_q, *d_k, *d_v;
+    int32_t *query_offsets, *key_offsets; /* (B+1) */
+    at_cached_keys *caches;               /* (B): what a decoding step looks at */
+    at_attend_spec spec;
+    bool backward;
+} work;
+
+static at_var *attend(work *w)
+{
+    const shape *s = w->shape;
+    int64_t width = (int64_t)(s->heads * s->width), queries = (int64_t)(s->sequences * s->queries),
+            keys = (int64_t)(s->sequences * s->keys);
+    at_var *q = at_leaf(w->tape, at_shape2(queries, width), w->q, w->backward ? w->d_q : NULL);
+    if (s->queries == 1)
+        return at_attention_cached(w->tape, q, w->caches, (size_t)width, (size_t)width, &w->spec);
+    at_var *k = at_leaf(w->tape, at_shape2(keys, width), w->k, w->backward ? w->d_k : NULL);
+    at_var *v = at_leaf(w->tape, at_shape2(keys, width), w->v, w->backward ? w->d_v : NULL);
+    return at_attention(w->tape, q, k, v, &w->spec);
+}
+
+static at_status run_once(void *context)
+{
+    work *w = context;
+    at_tape_begin(w->tape, w->backward ? AT_TAPE_CHECK : AT_TAPE_RUN, 0, 0);
+    at_var *out = attend(w);
+    if (w->backward)
+        at_tape_backward(w->tape, at_sum(w->tape, out));
+    return at_tape_status(w->tape);
+}
+
+static at_status measure(at_bench *bench, work *w)
+{
+    const shape *s = w->shape;
+    double flop = 4.0 * (double)(s->sequences * s->heads) * (double)(s->queries * s->keys * s->width) *
+                  (s->causal ? 0.5 : 1.0);
+    double forward = 0, both = 0;
+    w->backward = false;
+    at_status st = at_bench_median(bench, run_once, w, &forward);
+    if (st != AT_OK)
+        return st;
+    if (s->queries == 1) /* a step of decoding has no backward */
+        return at_bench_row(bench,
+                            json_pack("{s:s,s:f,s:f}", "case", s->name, "forward_ms", 1e3 * forward,
+                                      "forward_gflops", flop / forward / 1e9),
+                            "%-16s forward %9.3f ms %7.1f GFLOP/s", s->name, 1e3 * forward,
+                            flop / forward / 1e9);
+    w->backward = true;
+    st = at_bench_median(bench, run_once, w, &both);
+    if (st != AT_OK)
+        return st;
+    double rate = flop / forward / 1e9, both_rate = 3.5 * flop / both / 1e9;
+    return at_bench_row(bench,
+                        json_pack("{s:s,s:f,s:f,s:f,s:f}", "case", s->name, "forward_ms", 1e3 * forward,
+                                  "forward_gflops", rate, "both_ms", 1e3 * both, "both_gflops", both_rate),
+                        "%-16s forward %9.3f ms %7.1f GFLOP/s   forward and backward %9.3f ms %7.1f GFLOP/s",
+                        s->name, 1e3 * forward, rate, 1e3 * both, both_rate);
+}
+
+static at_status lay_out(work *w, at_arena *arena, uint64_t seed)
+{
+    const shape *s = w->shape;
+    size_t queries = s->sequences * s->queries * s->heads * s->width,
+           keys = s->sequences * s->keys * s->heads * s->width;
+    float *numbers = at_arena_zero(arena, 2 * queries + 4 * keys, sizeof *numbers);
+    w->query_offsets = at_arena_array(arena, s->sequences + 1, sizeof *w->query_offsets);
+    w->key_offsets = at_arena_array(arena, s->sequences + 1, sizeof *w->key_offsets);
+    w->caches = at_arena_array(arena, s->sequences, sizeof *w->caches);
+    if (!numbers || !w->query_offsets || !w->key_offsets || !w->caches)
+        return AT_ENOMEM;
+    at_rng rng = at_rng_make(seed, AT_RNG_TEST);
+    for (size_t i = 0; i < queries + 2 * keys; i++)
+        numbers[i] = at_rng_normal(&rng);
+    w->q = numbers;
+    w->k = w->q + queries;
+    w->v = w->k + keys;
+    w->d_q = w->v + keys;
+    w->d_k = w->d_q + queries;
+    w->d_v = w->d_k + keys;
+    for (size_t b = 0; b <= s->sequences; b++) {
+        w->query_offsets[b] = (int32_t)(b * s->queries);
+        w->key_offsets[b] = (int32_t)(b * s->keys);
+    }
+    for (size_t b = 0; b < s->sequences; b++) {
+        size_t start = b * s->keys * s->heads * s->width;
+        w->caches[b] = (at_cached_keys){w->k + start, w->v + start, NULL, s->keys};
+    }
+    w->spec = (at_attend_spec){.heads = s->heads,
+                               .groups = s->heads,
+                               .causal = s->causal,
+                               .queries = {s->sequences, w->query_offsets, NULL},
+                               .keys = {s->sequences, w->key_offsets, NULL},
+                               .kind = AT_ENCODER_SELF};
+    return AT_OK;
+}
+
+at_status at_bench_attention(at_bench *bench)
+{
+    at_status st = AT_OK;
+    for (size_t i = 0; st == AT_OK && i < sizeof shapes / sizeof shapes[0]; i++) {
+        if (!at_bench_wants(bench, shapes[i].name))
+            continue;
+        work w = {.shape = &shapes[i]};
+        at_arena *arena = at_arena_new();
+        st = arena ? at_tape_new(bench->exec, &w.tape) : AT_ENOMEM;
+        if (st == AT_OK)
+            st = lay_out(&w, arena, bench->seed);
+        if (st == AT_OK)
+            st = measure(bench, &w);
+        at_tape_free(w.tape);
+        at_arena_free(arena);
+    }
+    return st;
+}

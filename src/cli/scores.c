@@ -1,0 +1,139 @@
+#include "cli/scores.h"
+#include <math.h>
+#include <string.h>
+
+at_status at_metrics_parse(const char *names, at_metrics *metrics)
+{
+    *metrics = (at_metrics){0};
+    const struct known {
+        const char *name;
+        bool *wanted;
+    } known[] = {{"bleu", &metrics->bleu},
+                 {"chrf", &metrics->chrf},
+                 {"chrf++", &metrics->chrf_words},
+                 {"loss", &metrics->loss},
+                 {"perplexity", &metrics->perplexity}};
+    for (const char *name = names;; name++) {
+        size_t length = strcspn(name, ",");
+        bool found = false;
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+            if (strlen(known[i].name) == length && strncmp(known[i].name, name, length) == 0)
+                found = *known[i].wanted = true;
+        }
+        if (!found)
+            return at_fail(AT_EARG, "metric: '%.*s' is none of bleu, chrf, chrf++, loss, perplexity",
+                           (int)length, name);
+        name += length;
+        if (!*name)
+            return AT_OK;
+    }
+}
+
+/* A score with its signature; text of both forms comes from here, so that they cannot differ. */
+typedef struct line {
+    const char *name;
+    const char *protocol;
+    at_buf signature;
+    const char *verbose; /* NULL: none */
+    double score;
+    int digits;
+} line;
+
+static at_status put(line *l, json_t *object, json_t *array, at_buf *out)
+{
+    if (l->protocol)
+        at_buf_printf(&l->signature, "|protocol:%s", l->protocol);
+    at_status st = object ? at_buf_status(&l->signature) : AT_ENOMEM;
+    if (st == AT_OK && l->protocol) {
+        if (json_object_set_new(object, "signature", json_string(l->signature.data)) != 0 ||
+            json_object_set_new(object, "protocol", json_string(l->protocol)) != 0)
+            st = at_fail(AT_ENOMEM, "%s: no memory for its signature", l->name);
+    }
+    if (st == AT_OK)
+        at_buf_printf(out, "%s|%s = %.*f%s%s\n", l->name, l->signature.data, l->digits, l->score,
+                      l->verbose ? " " : "", l->verbose ? l->verbose : "");
+    if (st == AT_OK && json_array_append(array, object) != 0)
+        st = at_fail(AT_ENOMEM, "%s: no memory for its score", l->name);
+    at_buf_free(&l->signature);
+    json_decref(object);
+    return st;
+}
+
+static at_status put_bleu(const at_scoring *s, const at_eval_lines *lines, json_t *array, at_buf *out,
+                          at_buf *warnings)
+{
+    at_bleu_stats stats = {0};
+    at_status st = at_bleu_corpus(&s->bleu, lines, &stats);
+    if (st != AT_OK)
+        return st;
+    if (!s->protocol) /* a protocol on tokens would only be told that its text is tokenized */
+        at_bleu_warnings(&s->bleu, &stats, warnings);
+    at_buf verbose = {0};
+    at_bleu_verbose(&s->bleu, &stats, &verbose);
+    st = at_buf_status(&verbose);
+    if (st == AT_OK) {
+        line l = {"BLEU", s->protocol, {0}, verbose.data, at_bleu_compute(&s->bleu, &stats).score, 2};
+        at_bleu_signature(&s->bleu, &stats, &l.signature);
+        st = put(&l, at_bleu_json(&s->bleu, &stats), array, out);
+    }
+    at_buf_free(&verbose);
+    return st;
+}
+
+static at_status put_chrf(const at_scoring *s, int word_order, const at_eval_lines *lines, json_t *array,
+                          at_buf *out)
+{
+    at_chrf_options options = s->chrf;
+    options.word_order = word_order;
+    at_chrf_stats stats = {0};
+    at_status st = at_chrf_corpus(&options, lines, &stats);
+    if (st != AT_OK)
+        return st;
+    at_buf name = {0};
+    at_chrf_name(&options, &name);
+    st = at_buf_status(&name);
+    if (st == AT_OK) {
+        line l = {name.data, s->protocol, {0}, NULL, at_chrf_compute(&options, &stats), 2};
+        at_chrf_signature(&options, &stats, &l.signature);
+        st = put(&l, at_chrf_json(&options, &stats), array, out);
+    }
+    at_buf_free(&name);
+    return st;
+}
+
+at_status at_scores_text(const at_scoring *scoring, const at_eval_lines *lines, json_t *array, at_buf *out,
+                         at_buf *warnings)
+{
+    at_status st = scoring->metrics.bleu ? put_bleu(scoring, lines, array, out, warnings) : AT_OK;
+    if (st == AT_OK && scoring->metrics.chrf)
+        st = put_chrf(scoring, 0, lines, array, out);
+    if (st == AT_OK && scoring->metrics.chrf_words)
+        st = put_chrf(scoring, 2, lines, array, out);
+    return st;
+}
+
+static at_status put_number(const char *name, double value, const at_pair_score *score, json_t *array,
+                            at_buf *out)
+{
+    line l = {name, NULL, {0}, NULL, value, 4};
+    at_buf_printf(&l.signature, "pieces:%zu|version:%s", score->pieces, AT_EVAL_VERSION);
+    at_status st = at_buf_status(&l.signature);
+    json_t *object = st == AT_OK ? json_pack("{s:s,s:f,s:s,s:I}", "name", name, "score", value, "signature",
+                                             l.signature.data, "pieces", (json_int_t)score->pieces)
+                                 : NULL;
+    return put(&l, object, array, out);
+}
+
+at_status at_scores_model(const at_scoring *scoring, const at_pair_score *score, json_t *array, at_buf *out)
+{
+    if (score->pieces == 0)
+        return at_fail(AT_EARG,
+                       "no pair to compute the loss of: all are empty or longer than the model reaches");
+    double loss = score->loss / (double)score->pieces;
+    if (!isfinite(exp(loss)))
+        return at_fail(AT_ENUMBER, "the loss is not a finite number; is the model whole?");
+    at_status st = scoring->metrics.loss ? put_number("loss", loss, score, array, out) : AT_OK;
+    if (st == AT_OK && scoring->metrics.perplexity)
+        st = put_number("perplexity", exp(loss), score, array, out);
+    return st;
+}

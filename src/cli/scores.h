@@ -1,0 +1,40 @@
+/* cli/scores.h - the metrics that eval was asked for, computed and printed.
+ *
+ * Role    Lines in sacreBLEU's form, or JSON objects with its keys; loss and perplexity in the same form.
+ * Owns    Nothing.
+ * Errors  AT_EARG for an unknown metric or tokenizer, naming the known ones.
+ *
+ *     at_metrics metrics;
+ *     at_status st = at_metrics_parse("bleu,chrf", &metrics);
+ *     at_scoring s = {.metrics = metrics, .bleu = at_bleu_defaults(), .chrf = at_chrf_defaults()};
+ *     st = at_scores_text(&s, &lines, &out, warnings);
+ */
+#ifndef AT_CLI_SCORES_H
+#define AT_CLI_SCORES_H
+#include "eval/chrf.h"
+#include "task/score.h"
+
+typedef struct at_metrics {
+    bool bleu, chrf, chrf_words, loss, perplexity;
+} at_metrics;
+
+typedef struct at_scoring {
+    at_metrics metrics;
+    at_bleu_options bleu;
+    at_chrf_options chrf;
+    const char *protocol; /* goes into signatures: "wu-moses-de"; NULL: none */
+} at_scoring;
+
+/* Names with commas between: bleu, chrf, chrf++, loss, perplexity. */
+at_status at_metrics_parse(const char *names, at_metrics *metrics);
+static inline bool at_metrics_of_text(const at_metrics *metrics)
+{
+    return metrics->bleu || metrics->chrf || metrics->chrf_words;
+}
+
+/* Scores of `lines` are added to the JSON array, and as lines to `out`; what a reader should know to
+ * `warnings`. */
+at_status at_scores_text(const at_scoring *scoring, const at_eval_lines *lines, json_t *array, at_buf *out,
+                         at_buf *warnings);
+at_status at_scores_model(const at_scoring *scoring, const at_pair_score *score, json_t *array, at_buf *out);
+#endif

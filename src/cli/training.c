@@ -1,0 +1,353 @@
+#include "cli/training.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/memory.h"
+
+static const char *const in_model[] = {"family", NULL}, *const in_data[] = {"folder", NULL},
+                         *const in_tokenizer[] = {"preprocess", NULL};
+
+/* ---------------------------------------------------------------- the recipe */
+
+static bool section_has(const char *name, const at_field *fields, const char *key)
+{
+    size_t length = strlen(name);
+    if (!strncmp(key, name, length) && key[length] == '.')
+        key += length + 1;
+    return at_fields_find(fields, key) != NULL;
+}
+
+bool at_training_knows(const char *key)
+{
+    for (size_t i = 0; at_families[i]; i++)
+        if (section_has("model", at_families[i]->fields, key))
+            return true;
+    return section_has("train", at_train_fields, key) || section_has("data", at_data_fields, key) ||
+           section_has("tokenizer", at_tokenizer_fields, key) ||
+           section_has("tokenizer.preprocess", at_preprocess_fields, key) ||
+           section_has("decode", at_beam_fields, key);
+}
+
+static at_status default_all(at_training *t)
+{
+    t->sections[0] = (at_section){"model", t->family->fields, t->model_options, in_model};
+    t->sections[1] = (at_section){"tokenizer", at_tokenizer_fields, &t->pieces, in_tokenizer};
+    t->sections[2] = (at_section){"tokenizer.preprocess", at_preprocess_fields, &t->preprocess, NULL};
+    t->sections[3] = (at_section){"data", at_data_fields, &t->data, in_data};
+    t->sections[4] = (at_section){"train", at_train_fields, &t->train, NULL};
+    t->sections[5] = (at_section){"decode", at_beam_fields, &t->decode, NULL};
+    t->recipe = (at_recipe){t->sections, AT_TRAINING_SECTIONS};
+    for (size_t i = 0; i < AT_TRAINING_SECTIONS; i++) {
+        at_status st = at_fields_default(t->sections[i].fields, t->sections[i].target);
+        if (st != AT_OK)
+            return st;
+    }
+    return AT_OK;
+}
+
+static at_status copy_text(const json_t *object, const char *key, char **copy)
+{
+    const char *text = NULL;
+    at_status st = at_json_text_or(object, key, &text);
+    if (st != AT_OK || !text)
+        return st;
+    *copy = at_strdup(text);
+    return *copy ? AT_OK : AT_ENOMEM;
+}
+
+static at_status read_root(at_training *t, const json_t *root)
+{
+    const char *name = "transformer";
+    const json_t *model = json_object_get(root, "model"), *data = json_object_get(root, "data");
+    at_status st = model ? at_json_text_or(model, "family", &name) : AT_OK;
+    if (st != AT_OK)
+        return st;
+    t->family = at_family_find(name);
+    if (!t->family)
+        return at_fail(AT_EARG, "model.family: unknown '%.40s'; known: %s", name, at_families[0]->name);
+    t->model_options = at_alloc_zero(1, t->family->options_size);
+    st = t->model_options ? default_all(t) : AT_ENOMEM;
+    if (st == AT_OK)
+        st = at_recipe_apply(&t->recipe, root);
+    if (st == AT_OK)
+        st = copy_text(root, "description", &t->description);
+    if (st == AT_OK && data)
+        st = copy_text(data, "folder", &t->folder);
+    return st;
+}
+
+at_status at_training_read(at_training *t, const char *path)
+{
+    static const char *const names[] = {"model", "tokenizer", "data", "train", "decode", NULL};
+    json_t *root;
+    at_status st = at_recipe_load(path, names, &root);
+    if (st != AT_OK)
+        return st;
+    st = read_root(t, root);
+    json_decref(root);
+    return st == AT_OK || st == AT_ENOMEM ? st : at_fail_within(st, "%s", path);
+}
+
+at_status at_training_change(at_training *t, const char *key, const char *value)
+{
+    bool known;
+    at_status st = at_recipe_flag(&t->recipe, key, value, &known);
+    if (st == AT_OK && !known)
+        return at_fail(AT_EARG, "--%s is no option of a %s", key, t->family->name);
+    return st;
+}
+
+at_status at_training_assign(at_training *t, const char *assignment)
+{
+    return at_recipe_set(&t->recipe, assignment);
+}
+
+at_status at_training_save(const at_training *t, const char *path)
+{
+    json_t *root = at_recipe_write(&t->recipe, t->description);
+    if (!root)
+        return AT_ENOMEM;
+    at_status st = AT_OK;
+    if (json_object_set_new(json_object_get(root, "model"), "family", json_string(t->family->name)) != 0 ||
+        (t->folder &&
+         json_object_set_new(json_object_get(root, "data"), "folder", json_string(t->folder)) != 0))
+        st = at_fail(AT_ENOMEM, "out of memory while writing a recipe");
+    if (st == AT_OK)
+        st = at_json_save(path, root);
+    json_decref(root);
+    return st;
+}
+
+/* ---------------------------------------------------------------- tokenizer */
+
+static at_status learn_line(at_training *t, at_learner *learner, bool source, const char *line, size_t length,
+                            at_buf *prepared)
+{
+    if (!at_preprocess_any(&t->preprocess))
+        return at_learner_line(learner, line, length);
+    at_buf_clear(prepared);
+    at_status st = at_preprocess_apply(&t->preprocess, source, line, prepared);
+    return st == AT_OK ? at_learner_line(learner, prepared->data ? prepared->data : "", prepared->length)
+                       : st;
+}
+
+static at_status learn_split(at_training *t, at_learner *learner, const char *split)
+{
+    char *source_path = NULL, *target_path = NULL;
+    at_textfile source = {0}, target = {0};
+    at_buf prepared = {0};
+    at_status st = at_dataset_find(t->folder, split, &t->data, &source_path, &target_path);
+    if (st == AT_OK)
+        st = at_textfile_read_pairs(&source, &target, source_path, target_path);
+    for (size_t i = 0; st == AT_OK && i < source.count; i++)
+        st = learn_line(t, learner, true, source.lines[i], strlen(source.lines[i]), &prepared);
+    for (size_t i = 0; st == AT_OK && i < target.count; i++)
+        st = learn_line(t, learner, false, target.lines[i], strlen(target.lines[i]), &prepared);
+    at_buf_free(&prepared);
+    at_textfile_free(&target);
+    at_textfile_free(&source);
+    at_free(target_path);
+    at_free(source_path);
+    return st;
+}
+
+/* Calls `visit` for each name of "a,b,c". */
+static at_status each_split(at_training *t, const char *splits,
+                            at_status (*visit)(at_training *t, const char *split, void *context),
+                            void *context)
+{
+    at_status st = AT_OK;
+    for (const char *p = splits; st == AT_OK && *p;) {
+        size_t length = strcspn(p, ",");
+        char *name = at_strndup(p, length);
+        st = name ? visit(t, name, context) : AT_ENOMEM;
+        at_free(name);
+        p += length + (p[length] == ',');
+    }
+    return st;
+}
+
+static at_status visit_learn(at_training *t, const char *split, void *learner)
+{
+    return learn_split(t, learner, split);
+}
+
+static at_status learn_tokenizer(at_training *t, const char *path, const at_log *log)
+{
+    at_learner *learner;
+    at_log_line(log, "learning %" PRId64 " pieces", t->pieces.vocab_size);
+    at_status st = at_learner_new(&t->pieces, &learner);
+    if (st != AT_OK)
+        return st;
+    st = each_split(t, t->data.train, visit_learn, learner);
+    if (st == AT_OK)
+        st = at_learner_finish(learner, &t->tokenizer);
+    at_learner_free(learner);
+    return st == AT_OK ? at_tokenizer_save(t->tokenizer, path) : st;
+}
+
+static at_status get_tokenizer(at_training *t, const at_training_place *place, const at_log *log)
+{
+    char *path = at_path_join(place->out, "tokenizer.json");
+    if (!path)
+        return AT_ENOMEM;
+    at_status st = place->resume && at_file_exists(path) ? at_tokenizer_load(path, &t->tokenizer)
+                                                         : learn_tokenizer(t, path, log);
+    at_free(path);
+    return st;
+}
+
+/* ---------------------------------------------------------------- data and model */
+
+static bool has_valid(const at_training *t)
+{
+    return t->data.valid && *t->data.valid;
+}
+
+static at_status load_data(at_training *t, const at_log *log)
+{
+    at_dataset_spec spec = {.folder = t->folder,
+                            .split = t->data.train,
+                            .options = &t->data,
+                            .tokenizer = t->tokenizer,
+                            .preprocess = &t->preprocess,
+                            .dropout = true};
+    at_status st = at_dataset_load(&spec, log, &t->train_set);
+    snprintf(t->data_mark, sizeof t->data_mark, "%zu pairs, checksum %08" PRIx32, t->train_set.count,
+             t->train_set.mark);
+    at_loader_options options =
+        at_loader_options_from(&t->data, at_tokenizer_bos(t->tokenizer), (uint64_t)t->train.seed);
+    if (st == AT_OK)
+        st = at_loader_new(&t->train_set, &options, &t->train_loader);
+    if (st != AT_OK || !has_valid(t))
+        return st;
+    spec.split = t->data.valid;
+    spec.dropout = false;
+    options.shuffle = false;
+    st = at_dataset_load(&spec, log, &t->valid_set);
+    return st == AT_OK ? at_loader_new(&t->valid_set, &options, &t->valid_loader) : st;
+}
+
+static at_status build_model(at_training *t)
+{
+    const at_tokenizer *k = t->tokenizer;
+    at_vocabulary v = {at_tokenizer_size(k), at_tokenizer_size(k), at_tokenizer_pad(k),
+                       at_tokenizer_bos(k),  at_tokenizer_eos(k),  at_tokenizer_unk(k)};
+    json_t *options = at_fields_write(t->family->fields, t->model_options);
+    if (!options)
+        return AT_ENOMEM;
+    at_status st = at_model_new(t->family->name, options, &v, &t->model);
+    json_decref(options);
+    if (st != AT_OK)
+        return st;
+    size_t reach = t->family->max_length(t->model);
+    if (reach && (size_t)t->data.max_length > reach)
+        return at_fail(AT_EARG,
+                       "data.max_length %" PRId64 " is more than the model reaches: raise model.max_length, "
+                       "%zu now, or lower it",
+                       t->data.max_length, reach);
+    st = at_params_allocate(&t->model->params);
+    if (st == AT_OK)
+        at_params_init(&t->model->params, (uint64_t)t->train.seed);
+    return st;
+}
+
+/* Moses wants to know the languages; they are those of the data unless the recipe says otherwise. */
+static at_status name_languages(at_training *t)
+{
+    at_status st = AT_OK;
+    if (!t->preprocess.source)
+        st = at_fields_set(at_preprocess_fields, &t->preprocess, "source", t->data.source);
+    if (st == AT_OK && !t->preprocess.target)
+        st = at_fields_set(at_preprocess_fields, &t->preprocess, "target", t->data.target);
+    return st;
+}
+
+static at_status write_sections(at_training *t)
+{
+    t->decode_section = at_fields_write(at_beam_fields, &t->decode);
+    t->data_section = json_pack("{s:s, s:s}", "source", t->data.source, "target", t->data.target);
+    bool ok = t->decode_section && t->data_section;
+    if (ok && at_preprocess_any(&t->preprocess))
+        ok = (t->preprocess_section = at_fields_write(at_preprocess_fields, &t->preprocess)) != NULL;
+    return ok ? AT_OK : at_fail(AT_ENOMEM, "out of memory while writing the model's sections");
+}
+
+static at_status visit_lines(at_training *t, const char *split, void *context)
+{
+    (void)context;
+    char *source_path = NULL, *target_path = NULL;
+    at_status st = at_dataset_find(t->folder, split, &t->data, &source_path, &target_path);
+    if (st == AT_OK)
+        st = at_textfile_read_pairs(&t->sources, &t->references, source_path, target_path);
+    at_free(target_path);
+    at_free(source_path);
+    return st;
+}
+
+/* With Moses tokens scores are of tokens, as papers count them: references are prepared like translations. */
+static at_status prepare_references(at_training *t)
+{
+    at_status st = AT_OK;
+    for (size_t i = 0; st == AT_OK && t->preprocess.moses && i < t->references.count; i++) {
+        at_buf line = {0};
+        st = at_preprocess_apply(&t->preprocess, false, t->references.lines[i], &line);
+        char *text = st == AT_OK ? at_buf_take(&line) : NULL;
+        if (text) {
+            at_free(t->references.lines[i]);
+            t->references.lines[i] = text;
+        } else if (st == AT_OK) {
+            st = AT_ENOMEM;
+        }
+        at_buf_free(&line);
+    }
+    return st;
+}
+
+at_status at_training_prepare(at_training *t, const at_training_place *place, const at_log *log)
+{
+    at_status st = at_train_options_check(&t->train);
+    if (st == AT_OK && !t->data.train)
+        st = at_fail(AT_EARG, "option 'data.train': name the files to learn from");
+    if (st == AT_OK)
+        st = name_languages(t);
+    if (st == AT_OK)
+        st = at_exec_new(place->kernels, place->threads, &t->exec);
+    if (st == AT_OK)
+        st = get_tokenizer(t, place, log);
+    if (st == AT_OK)
+        st = load_data(t, log);
+    if (st == AT_OK)
+        st = build_model(t);
+    if (st == AT_OK)
+        st = write_sections(t);
+    if (st == AT_OK && has_valid(t) && t->train.score_every > 0) {
+        st = each_split(t, t->data.valid, visit_lines, NULL);
+        if (st == AT_OK)
+            st = prepare_references(t);
+    }
+    return st;
+}
+
+void at_training_free(at_training *t)
+{
+    for (size_t i = 0; i < t->recipe.count; i++)
+        at_fields_free(t->sections[i].fields, t->sections[i].target);
+    at_free(t->model_options);
+    at_free(t->description);
+    at_free(t->folder);
+    at_textfile_free(&t->sources);
+    at_textfile_free(&t->references);
+    json_decref(t->preprocess_section);
+    json_decref(t->decode_section);
+    json_decref(t->data_section);
+    at_loader_free(t->train_loader);
+    at_loader_free(t->valid_loader);
+    at_dataset_free(&t->train_set);
+    at_dataset_free(&t->valid_set);
+    at_model_free(t->model);
+    at_tokenizer_free(t->tokenizer);
+    at_exec_free(t->exec);
+    *t = (at_training){0};
+}

@@ -1,0 +1,70 @@
+/* cli/training.h - from a recipe, a data folder and flags to everything that train/loop.h asks for.
+ *
+ * Role    Reads the recipe's sections, changes single keys, learns or opens the tokenizer, reads the data,
+ *         builds the model; scores it on the validation set while it trains; draws its curves.
+ * Owns    All its parts; at_training_free, also after a failure. Zero-initialise.
+ * Errors  AT_EARG for the recipe (the caller's exit code 2), others for files and memory.
+ *
+ *     at_training t = {0};
+ *     at_status st = at_training_read(&t, "recipes/copy.json");
+ *     st = at_training_change(&t, "lr", "0.002");
+ *     st = at_training_prepare(&t, &place, &log);
+ *     … at_train(&(at_train_task){.model = t.model, …}, &result) …
+ *     at_training_free(&t);
+ */
+#ifndef AT_CLI_TRAINING_H
+#define AT_CLI_TRAINING_H
+#include "cli/textfile.h"
+#include "decode/beam.h"
+#include "text/train.h"
+#include "train/loop.h"
+#include "train/recipe.h"
+
+enum { AT_TRAINING_SECTIONS = 6 };
+
+typedef struct at_training {
+    at_train_options train;
+    at_data_options data;
+    at_tokenizer_options pieces;
+    at_preprocess preprocess;
+    at_beam_options decode;
+    const at_family *family;
+    void *model_options;        /* what family->fields describes */
+    char *description, *folder; /* folder: where the data lie */
+    at_section sections[AT_TRAINING_SECTIONS];
+    at_recipe recipe;
+
+    at_exec *exec;
+    at_tokenizer *tokenizer;
+    at_dataset train_set, valid_set;
+    at_loader *train_loader, *valid_loader; /* valid_loader NULL: no validation */
+    at_model *model;
+    char data_mark[64];
+    json_t *preprocess_section, *decode_section, *data_section; /* for the model's config.json */
+    at_textfile sources, references; /* of the validation set, as scoring wants them */
+} at_training;
+
+typedef struct at_training_place {
+    const char *out;
+    bool resume; /* OUT/tokenizer.json, if it is there, is used again */
+    int threads;
+    const char *kernels;
+} at_training_place;
+
+/* Whether any section of a recipe, of any family of models, has this key: "lr", "train.lr". */
+bool at_training_knows(const char *key);
+
+at_status at_training_read(at_training *training, const char *path);
+at_status at_training_change(at_training *training, const char *key,
+                             const char *value);                             /* a flag: --lr 0.002 */
+at_status at_training_assign(at_training *training, const char *assignment); /* --set train.lr=0.002 */
+at_status at_training_prepare(at_training *training, const at_training_place *place, const at_log *log);
+/* The recipe with every default, as OUT/recipe.json. */
+at_status at_training_save(const at_training *training, const char *path);
+void at_training_free(at_training *training);
+
+/* at_train_hooks.score; context is the training. */
+at_status at_training_score(void *training, const at_model *model, at_train_scores *scores);
+/* FOLDER/log.jsonl -> FOLDER/curves.svg; nothing while the log is empty. */
+at_status at_training_draw(const char *folder, const char *title);
+#endif

@@ -1,0 +1,148 @@
+#include "attend.h"
+#include "cli/alignment.h"
+#include "cli/cli.h"
+#include "cli/lines.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+typedef struct options {
+    char *model;
+    int64_t beam, n_best, max_length, batch, alignment, layer, head;
+    double penalty;
+    bool scores;
+} options;
+
+static const at_field fields[] = {
+    {"model", AT_FIELD_TEXT, offsetof(options, model), NULL, 0, 0, NULL, "model folder"},
+    {"beam", AT_FIELD_INT, offsetof(options, beam), "0", 0, 64, NULL,
+     "hypotheses kept; 1 is greedy, 0 what the model's config.json says"},
+    {"n_best", AT_FIELD_INT, offsetof(options, n_best), "1", 1, 64, NULL,
+     "translations of each line, best first"},
+    {"penalty", AT_FIELD_REAL, offsetof(options, penalty), "-1", -1, 5, NULL,
+     "score = log probability / length^penalty; -1: the model's own"},
+    {"max_length", AT_FIELD_INT, offsetof(options, max_length), "0", 0, 65536, NULL,
+     "most pieces of a translation; 0: by the length of the source"},
+    {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL, "lines translated at a time"},
+    {"alignment", AT_FIELD_CHOICE, offsetof(options, alignment), "none", 0, 0, "none|moses|soft|json",
+     "which source word each target word looked at, behind ' ||| '"},
+    {"layer", AT_FIELD_INT, offsetof(options, layer), "-1", -1, 63, NULL,
+     "whose alignment; -1: mean over all"},
+    {"head", AT_FIELD_INT, offsetof(options, head), "-1", -1, 255, NULL,
+     "whose alignment; -1: mean over all"},
+    {"scores", AT_FIELD_BOOL, offsetof(options, scores), "false", 0, 0, NULL,
+     "print the score too, behind ' ||| '"},
+    {0}};
+
+static const at_cli_spec spec = {
+    .name = "translate",
+    .usage = "--model FOLDER [options] [LINE …]",
+    .summary = "Translates its arguments, or the lines of standard input: one line out for each line in\n"
+               "(with --n-best K, K lines as 'LINE ||| TEXT ||| SCORE').",
+    .fields = fields,
+    .examples =
+        "  attend translate --model models/tatoeba-en-zh \"Tom chases Jerry.\"\n"
+        "  attend translate --model models/tatoeba-en-zh --beam 5 --n-best 3 --alignment moses < input.en\n"
+        "  attend translate --model models/tatoeba-en-zh --json < input.en > output.jsonl\n"};
+
+typedef struct printer {
+    const options *o;
+    bool json;
+    size_t first; /* number of the first line of this call */
+    at_buf out;
+} printer;
+
+static void print_json(printer *p, const at_translation *t)
+{
+    at_translation numbered = *t;
+    numbered.line += p->first;
+    at_cli_put_json(&p->out, at_translation_json(&numbered, p->o->alignment != AT_ALIGN_NONE),
+                    JSON_COMPACT | JSON_REAL_PRECISION(7));
+}
+
+static bool print(void *context, const at_translation *t)
+{
+    printer *p = context;
+    if (p->json) {
+        print_json(p, t);
+        return at_buf_status(&p->out) == AT_OK;
+    }
+    bool many = p->o->n_best > 1;
+    if (many)
+        at_buf_printf(&p->out, "%zu ||| ", t->line + p->first);
+    at_buf_text(&p->out, t->text);
+    if (many || p->o->scores)
+        at_buf_printf(&p->out, " ||| %.4f", t->score);
+    if (p->o->alignment != AT_ALIGN_NONE)
+        at_buf_text(&p->out, " ||| ");
+    if (p->o->alignment == AT_ALIGN_MOSES)
+        at_alignment_moses(t, &p->out);
+    else if (p->o->alignment == AT_ALIGN_SOFT)
+        at_alignment_soft(t, &p->out);
+    else if (p->o->alignment == AT_ALIGN_JSON)
+        print_json(p, t);
+    else
+        at_buf_char(&p->out, '\n');
+    if (p->o->alignment == AT_ALIGN_MOSES || p->o->alignment == AT_ALIGN_SOFT)
+        at_buf_char(&p->out, '\n');
+    return at_buf_status(&p->out) == AT_OK;
+}
+
+static at_status translate_all(at_translator *translator, const options *o, bool json, at_cli_lines *in)
+{
+    at_translate_options how = AT_TRANSLATE_DEFAULTS;
+    how.beam = (int)o->beam;
+    how.n_best = (int)o->n_best;
+    how.penalty = o->penalty;
+    how.max_length = (int)o->max_length;
+    how.batch = (int)o->batch;
+    how.align = o->alignment != AT_ALIGN_NONE;
+    how.layer = (int)o->layer;
+    how.head = (int)o->head;
+    printer p = {o, json, 0, {0}};
+    at_status st;
+    while ((st = at_cli_lines_next(in, 64 * (size_t)o->batch)) == AT_OK && in->count > 0) {
+        st = at_translate(translator, (const char *const *)in->list, in->count, &how, print, &p);
+        if (st == AT_ECANCEL) /* print stops only when memory is out */
+            st = at_buf_status(&p.out);
+        if (st == AT_OK)
+            st = at_cli_print(&p.out);
+        at_buf_clear(&p.out);
+        if (st != AT_OK)
+            break;
+        p.first += in->count;
+    }
+    at_buf_free(&p.out);
+    return st;
+}
+
+int at_cli_translate(int argc, char **argv)
+{
+    options o;
+    at_cli_common common;
+    at_cli_words words;
+    int code = at_cli_parse(&spec, argc, argv, &o, &common, &words);
+    if (code != AT_CLI_GO)
+        return code;
+    code = AT_CLI_DONE;
+    at_translator *translator = NULL;
+    at_open_options open = {sizeof open, (int)common.threads, common.kernels};
+    at_status st = AT_OK;
+    if (!o.model) {
+        code = at_cli_wrong(&spec, "--model FOLDER is missing");
+    } else if (o.beam > 0 && o.n_best > o.beam) {
+        code = at_cli_wrong(&spec, "--n-best %lld is more than --beam %lld keeps", (long long)o.n_best,
+                            (long long)o.beam);
+    } else {
+        st = at_translator_open(o.model, &open, &translator);
+        at_cli_lines in;
+        at_cli_lines_open(&in, words.list, words.count);
+        if (st == AT_OK)
+            st = translate_all(translator, &o, common.json, &in);
+        at_cli_lines_close(&in);
+        at_translator_close(translator);
+        if (st != AT_OK)
+            code = at_cli_failed(&spec, st);
+    }
+    at_cli_free(&spec, &o, &common);
+    return code;
+}

@@ -1,0 +1,63 @@
+#!/bin/bash
+# attend show: the picture in the terminal, as SVG, as JSON.
+attend=$1
+. "$(dirname "$0")/common.sh"
+need_model
+
+run 0 show --model "$model" "tom sees the cat ."
+has "$work/out" "tomo"
+has "$work/out" "cross attention, mean of all layers, mean of all heads"
+holds [ "$(awk 'length($0) > 400' "$work/out" | wc -l)" = 0 ]
+run 0 show --model "$model" --layer 1 --head 0 --target "tomo vidas ." "tom sees ."
+has "$work/out" "layer 1, head 0"
+for kind in encoder decoder cross; do
+    run 0 show --model "$model" --kind "$kind" "tom sees the cat ."
+    holds [ -s "$work/out" ]
+    run 0 show --model "$model" --kind "$kind" --json "tom sees the cat ."
+    json "$work/out" 'len(d["weights"]) == len(d["rows"]) and all(abs(sum(r) - 1) < 1e-4 for r in d["weights"])'
+done
+# Nobody looks ahead.
+run 0 show --model "$model" --kind decoder --pieces --json "tom sees the cat ."
+json "$work/out" 'all(w == 0 for i, r in enumerate(d["weights"]) for w in r[i + 1:])'
+# Each word looks most at its own.
+run 0 show --model "$model" --json --target "tomo vidas la kato ." "tom sees the cat ."
+json "$work/out" '[max(range(6), key=r.__getitem__) for r in d["weights"]][:4] == [0, 1, 2, 3]'
+json "$work/out" 'd["rows"] == ["tomo", "vidas", "la", "kato", "."]'
+
+# SVG: a file and nothing else; with --term or --json both.
+run 0 show --model "$model" --svg "$work/a.svg" "tom sees the cat ."
+lines "$work/out" 0
+has "$work/a.svg" "</svg>"
+has "$work/a.svg" "tomo"
+run 0 show --model "$model" --svg "$work/b.svg" --term "tom sees the cat ."
+has "$work/out" "tomo"
+holds cmp -s "$work/a.svg" "$work/b.svg"
+run 0 show --model "$model" --svg "$work/c.svg" --json "tom sees the cat ."
+json "$work/out" '"rows" in d'
+holds cmp -s "$work/a.svg" "$work/c.svg"
+run 0 show --model "$model" --svg "$work/d.svg" "a <b> & \"c\" ."
+if command -v python3 >/dev/null 2>&1; then
+    holds python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$work/d.svg"
+fi
+
+fails 2 "--model FOLDER is missing" show "tom ."
+fails 2 "want one SENTENCE" show --model "$model"
+fails 2 "want one SENTENCE" show --model "$model" tom sees
+fails 2 "kind" show --model "$model" --kind across "tom ."
+fails 1 "empty" show --model "$model" ""
+fails 1 "empty" show --model "$model" "   "
+fails 1 "layer" show --model "$model" --layer 7 "tom ."
+fails 1 "head" show --model "$model" --head 7 "tom ."
+fails 1 "UTF-8" show --model "$model" "$(printf 'j\xff')"
+fails 1 "longer than the model reaches" show --model "$model" "$(awk 'BEGIN { for (i = 0; i < 60; i++) printf "tom sees ." }')"
+fails 1 "/dev/null/a.svg" show --model "$model" --svg /dev/null/a.svg "tom ."
+if [ -e /dev/full ]; then
+    checks=$((checks + 1))
+    "$attend" show --model "$model" "tom ." >/dev/full 2>"$work/err"
+    [ $? = 1 ] && has "$work/err" "standard output" || complain "a full disk is not told"
+    checks=$((checks + 1))
+    "$attend" show --json --model "$model" "tom ." >/dev/full 2>"$work/err"
+    [ $? = 1 ] && has "$work/err" "standard output" || complain "a full disk is not told"
+fi
+
+finish
