@@ -67,6 +67,20 @@ typedef struct at_attend {
     float *d_q, *d_k, *d_v; /* added to; strides as q, k, v; never with `rows` */
 } at_attend;
 
+/* Rotary positions of one row: in each head the pair (a, b) number i becomes (a c - b s, b c + a s) with
+ * c = cosines[i], s = sines[i]. Pairs are (2i, 2i+1) when interleaved, otherwise (i, i + pairs); elements
+ * from 2 * pairs on are copied. x == out only without accumulate. */
+typedef struct at_turn {
+    float *out;
+    const float *x; /* (heads, width) */
+    size_t heads, width;
+    const float *cosines, *sines; /* (pairs) */
+    size_t pairs;
+    bool interleaved;
+    bool back;       /* the other way round: the turn's inverse and transpose */
+    bool accumulate; /* out += …; otherwise only written */
+} at_turn;
+
 typedef struct at_adam {
     float lr, beta1, beta2, eps, decay; /* decay: decoupled (AdamW), 0 none */
     float correct1, correct2;           /* 1 / (1 - beta^step) */
@@ -127,6 +141,7 @@ typedef struct at_kernels {
                      float eps);
     void (*rms_norm_backward)(float *d_x, float *d_gamma, const float *d_out, const float *x,
                               const float *rstd, const float *gamma, size_t rows, size_t d);
+    void (*turn)(const at_turn *r);
     /* d_bias[j] += sum over rows of d_out[i*stride + j], j < n, rows in order */
     void (*column_sum)(float *d_bias, const float *d_out, size_t stride, size_t rows, size_t n);
 

@@ -17,8 +17,12 @@
 /* f(x W^T + b): x (N,in), w (out,in), b (out) or NULL -> (N,out). */
 at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b, at_activation f);
 
-/* (x - mean) / sqrt(variance + eps) * gain + bias, over the width. Ba et al. 2016, arXiv:1607.06450. */
+/* (x - mean) / sqrt(variance + eps) * gain + bias, over the width; bias NULL: none.
+ * Ba et al. 2016, arXiv:1607.06450. */
 at_var *at_layer_norm(at_tape *tape, at_var *x, const at_param *gain, const at_param *bias, float eps);
+
+/* x / sqrt(mean of squares + eps) * gain, over the width. Zhang and Sennrich 2019, arXiv:1910.07467. */
+at_var *at_rms_norm(at_tape *tape, at_var *x, const at_param *gain, float eps);
 
 typedef struct at_embedding {
     const at_param *table;   /* (V,D) */

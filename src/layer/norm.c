@@ -3,8 +3,8 @@
 
 typedef struct norm_rows {
     const at_kernels *k;
-    const float *x, *gain, *bias;
-    float *out, *mean, *rstd;
+    const float *x, *gain, *bias; /* bias NULL: none */
+    float *out, *mean, *rstd;     /* mean NULL: rows are only scaled, not centred (RMSNorm) */
     size_t rows, d;
     float eps;
     const float *d_out;
@@ -15,8 +15,12 @@ static void norm_forward(void *context, size_t first, size_t end, int worker)
 {
     (void)worker;
     const norm_rows *s = context;
-    s->k->layer_norm(s->out + first * s->d, s->mean + first, s->rstd + first, s->x + first * s->d, s->gain,
-                     s->bias, end - first, s->d, s->eps);
+    size_t at = first * s->d, rows = end - first;
+    if (s->mean)
+        s->k->layer_norm(s->out + at, s->mean + first, s->rstd + first, s->x + at, s->gain, s->bias, rows,
+                         s->d, s->eps);
+    else
+        s->k->rms_norm(s->out + at, s->rstd + first, s->x + at, s->gain, rows, s->d, s->eps);
 }
 
 /* Chunks are of fixed size and joined in order, so the sums do not depend on threads. */
@@ -29,8 +33,12 @@ static void norm_chunk(void *context, size_t first, size_t end, int worker)
         size_t rows = s->rows - row < AT_NORM_CHUNK ? s->rows - row : AT_NORM_CHUNK;
         float *d_gain = s->partial + chunk * 2 * s->d;
         memset(d_gain, 0, 2 * s->d * sizeof *d_gain);
-        s->k->layer_norm_backward(s->d_x + at, d_gain, d_gain + s->d, s->d_out + at, s->x + at, s->mean + row,
-                                  s->rstd + row, s->gain, rows, s->d);
+        if (s->mean)
+            s->k->layer_norm_backward(s->d_x + at, d_gain, d_gain + s->d, s->d_out + at, s->x + at,
+                                      s->mean + row, s->rstd + row, s->gain, rows, s->d);
+        else
+            s->k->rms_norm_backward(s->d_x + at, d_gain, s->d_out + at, s->x + at, s->rstd + row, s->gain,
+                                    rows, s->d);
     }
 }
 
@@ -58,8 +66,10 @@ static void norm_backward(at_tape *tape, const at_node *node)
 }
 
 const at_op at_op_layer_norm = {"layer_norm", norm_backward};
+const at_op at_op_rms_norm = {"rms_norm", norm_backward};
 
-at_var *at_layer_norm(at_tape *tape, at_var *x, const at_param *gain, const at_param *bias, float eps)
+static at_var *norm(at_tape *tape, const at_op *op, at_var *x, const at_param *gain, const at_param *bias,
+                    float eps)
 {
     if (!at_expect_rank(tape, gain->name, x, 2) ||
         !at_expect_shape(tape, gain->name, x, at_shape2(x->shape.dim[0], gain->shape.dim[0])))
@@ -73,16 +83,26 @@ at_var *at_layer_norm(at_tape *tape, at_var *x, const at_param *gain, const at_p
     *s = (norm_rows){.k = tape->exec->kernels,
                      .x = x->data,
                      .gain = gain->data,
-                     .bias = bias->data,
+                     .bias = bias ? bias->data : NULL,
                      .out = out->data,
-                     .mean = stats,
+                     .mean = op == &at_op_layer_norm ? stats : NULL,
                      .rstd = stats + rows,
                      .rows = rows,
                      .d = d,
                      .eps = eps};
-    at_exec_rows(tape->exec, rows, 1 + AT_LAYER_GRAIN / d, norm_forward, s);
+    at_exec_rows(tape->exec, rows, 1 + AT_LAYER_GRAIN / (d + 1), norm_forward, s);
     if (tape->mode == AT_TAPE_RUN)
         return out;
-    at_var *in[] = {x, at_param_var(tape, gain), at_param_var(tape, bias)};
-    return at_tape_record(tape, &at_op_layer_norm, out, in, 3, s);
+    at_var *in[] = {x, at_param_var(tape, gain), bias ? at_param_var(tape, bias) : NULL};
+    return at_tape_record(tape, op, out, in, 3, s);
+}
+
+at_var *at_layer_norm(at_tape *tape, at_var *x, const at_param *gain, const at_param *bias, float eps)
+{
+    return norm(tape, &at_op_layer_norm, x, gain, bias, eps);
+}
+
+at_var *at_rms_norm(at_tape *tape, at_var *x, const at_param *gain, float eps)
+{
+    return norm(tape, &at_op_rms_norm, x, gain, NULL, eps);
 }

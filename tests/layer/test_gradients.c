@@ -1,5 +1,6 @@
 /* Every layer against finite differences, by its rows and by its parameters. */
 #include "layer/multi_head.h"
+#include "layer/rotary.h"
 #include "tests/gradient.h"
 
 static const int32_t offsets[] = {0, 3, 3, 8, 9}, key_offsets[] = {0, 4, 6, 6, 12};
@@ -87,6 +88,12 @@ static at_var *layer_norm(at_tape *tape, at_var *const *x, const void *context)
     return at_layer_norm(tape, x[0], c->gain, c->bias, 1e-5f);
 }
 
+static at_var *rms_norm(at_tape *tape, at_var *const *x, const void *context)
+{
+    const norm_case *c = context;
+    return at_rms_norm(tape, x[0], c->gain, 1e-5f);
+}
+
 /* 130 rows are more than one chunk of the sums over rows. */
 static void norms(void **state)
 {
@@ -105,6 +112,65 @@ static void norms(void **state)
                                         .spread = 3,
                                         .tolerance = sizes[i][1] == 2 ? 3e-3 : 0});
         at_params_free(&params);
+    }
+}
+
+static void norms_without_a_bias(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][2] = {{3, 1}, {3, 2}, {2, 7}, {1, 33}, {130, 3}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        at_params params = {0};
+        norm_case c = {declare(&params, "gain", at_shape1(sizes[i][1])), NULL};
+        fill(&params);
+        gradient_case g = {.name = "rms_norm",
+                           .build = rms_norm,
+                           .context = &c,
+                           .leaves = {at_shape2(sizes[i][0], sizes[i][1])},
+                           .params = &params,
+                           .spread = 3};
+        gradient_check(&g);
+        if (sizes[i][1] > 2) {
+            g.name = "layer_norm without bias";
+            g.build = layer_norm;
+            gradient_check(&g);
+        }
+        at_params_free(&params);
+    }
+}
+
+typedef struct rotary_case {
+    at_rotary rotary;
+    size_t heads;
+    const int32_t *starts;
+} rotary_case;
+
+static at_var *rotate(at_tape *tape, at_var *const *x, const void *context)
+{
+    const rotary_case *c = context;
+    return at_rotate(tape, &c->rotary, x[0], c->heads, &rows, c->starts);
+}
+
+/* Both ways of pairing, whole and part of a head, positions of their own. */
+static void rotary_positions(void **state)
+{
+    (void)state;
+    static const int32_t starts[] = {4, 0, 1, 2};
+    static const struct {
+        size_t heads, head, width;
+    } sizes[] = {{1, 2, 2}, {2, 6, 6}, {3, 7, 4}, {1, 34, 34}, {2, 5, 0}};
+    float cosines[8 * 17], sines[8 * 17];
+    double frequencies[17];
+    for (size_t i = 0; i < 4 * sizeof sizes / sizeof *sizes; i++) {
+        size_t width = sizes[i / 4].width;
+        at_rotary_frequencies(frequencies, width, 100);
+        at_rotary_tables(cosines, sines, 8, width / 2, frequencies);
+        rotary_case c = {{cosines, sines, 8, width, i % 2}, sizes[i / 4].heads, i & 2 ? starts : NULL};
+        gradient_check(&(gradient_case){
+            .name = "rotary",
+            .build = rotate,
+            .context = &c,
+            .leaves = {at_shape2((int64_t)at_rows_total(&rows), (int64_t)(c.heads * sizes[i / 4].head))}});
     }
 }
 
@@ -245,6 +311,8 @@ int main(void)
         cmocka_unit_test(linears),
         cmocka_unit_test(one_matrix_used_twice),
         cmocka_unit_test(norms),
+        cmocka_unit_test(norms_without_a_bias),
+        cmocka_unit_test(rotary_positions),
         cmocka_unit_test(rows_that_want_no_gradient),
         cmocka_unit_test(embeddings),
         cmocka_unit_test(heads_of_one_two_and_three_sources),

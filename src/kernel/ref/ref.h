@@ -46,6 +46,7 @@ void at_ref_rms_norm(float *out, float *rstd, const float *x, const float *gamma
                      float eps);
 void at_ref_rms_norm_backward(float *d_x, float *d_gamma, const float *d_out, const float *x,
                               const float *rstd, const float *gamma, size_t rows, size_t d);
+void at_ref_turn(const at_turn *r);
 void at_ref_column_sum(float *d_bias, const float *d_out, size_t stride, size_t rows, size_t n);
 
 float at_ref_cross_entropy(float *logits, size_t n, size_t target, float smoothing, float scale);

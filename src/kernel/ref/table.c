@@ -29,6 +29,7 @@ const at_kernels at_kernels_ref = {
     .layer_norm_backward = at_ref_layer_norm_backward,
     .rms_norm = at_ref_rms_norm,
     .rms_norm_backward = at_ref_rms_norm_backward,
+    .turn = at_ref_turn,
     .column_sum = at_ref_column_sum,
     .cross_entropy = at_ref_cross_entropy,
     .adam = at_ref_adam,

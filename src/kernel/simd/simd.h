@@ -73,6 +73,7 @@ const at_kernels *AT_SIMD_NAME(kernels)(void);
 void AT_SIMD_NAME(fill_gemm)(at_kernels *table);
 void AT_SIMD_NAME(fill_row)(at_kernels *table);
 void AT_SIMD_NAME(fill_norm)(at_kernels *table);
+void AT_SIMD_NAME(fill_turn)(at_kernels *table);
 void AT_SIMD_NAME(fill_softmax)(at_kernels *table);
 void AT_SIMD_NAME(fill_attend)(at_kernels *table);
 void AT_SIMD_NAME(fill_dropout)(at_kernels *table);

@@ -11,6 +11,7 @@ static void fill(void)
     AT_SIMD_NAME(fill_gemm)(&table);
     AT_SIMD_NAME(fill_row)(&table);
     AT_SIMD_NAME(fill_norm)(&table);
+    AT_SIMD_NAME(fill_turn)(&table);
     AT_SIMD_NAME(fill_softmax)(&table);
     AT_SIMD_NAME(fill_dropout)(&table);
     AT_SIMD_NAME(fill_loss)(&table);
