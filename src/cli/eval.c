@@ -19,7 +19,7 @@ typedef struct options {
     char *hyp, *model, *data, *split, *source, *target, *metric, *out;
     int64_t tokenize, protocol, beam, batch, max_length;
     double penalty;
-    bool lowercase;
+    bool lowercase, stem;
     const char *refs[MAX_REFS]; /* words of argv */
     size_t ref_count;
 } options;
@@ -36,10 +36,12 @@ static const at_field fields[] = {
      "source language; otherwise what the model's config.json says"},
     {"target", AT_FIELD_TEXT, offsetof(options, target), NULL, 0, 0, NULL, "target language; likewise"},
     {"metric", AT_FIELD_TEXT, offsetof(options, metric), "bleu", 0, 0, NULL,
-     "any of bleu,chrf,chrf++; with --model also loss,perplexity"},
+     "any of bleu,chrf,chrf++,rouge,rouge-1,rouge-2,rouge-l; with --model also loss,perplexity"},
     {"tokenize", AT_FIELD_CHOICE, offsetof(options, tokenize), "auto", 0, 0, "auto|13a|zh|char|intl|none",
-     "how BLEU cuts lines into words; auto: zh for target zh, else 13a"},
+     "how BLEU and ROUGE cut lines into words; auto: zh for target zh, else 13a and ROUGE's own"},
     {"lowercase", AT_FIELD_BOOL, offsetof(options, lowercase), "false", 0, 0, NULL, "score without case"},
+    {"stem", AT_FIELD_BOOL, offsetof(options, stem), "false", 0, 0, NULL,
+     "ROUGE compares English words by their stems (rouge-score's use_stemmer)"},
     {"protocol", AT_FIELD_CHOICE, offsetof(options, protocol), "plain", 0, 0, "plain|wu",
      "wu: lower-cased Moses tokens on both sides, no other tokenizing (Wu et al. 2021)"},
     {"beam", AT_FIELD_INT, offsetof(options, beam), "0", 0, 64, NULL,
@@ -70,8 +72,9 @@ static const at_cli_spec spec = {
         "--hyp FILE --ref FILE [--ref FILE …] [options]\n       attend eval --model FOLDER --data FOLDER "
         "--split NAME [options]",
     .summary =
-        "Scores translations as sacreBLEU does: a file against its references, or a model on a split of\n"
-        "parallel text. One line a metric, with the signature of how it was counted.",
+        "Scores translations as sacreBLEU does and summaries as rouge-score: a file against its references,\n"
+        "or a model on a split of parallel text. One line a metric, with the signature of how it was "
+        "counted.",
     .fields = fields,
     .other = take_reference,
     .other_help =
@@ -79,6 +82,7 @@ static const at_cli_spec spec = {
     .no_words = true,
     .examples =
         "  attend eval --hyp out.txt --ref ref.txt --metric bleu,chrf\n"
+        "  attend eval --hyp summaries.txt --ref ref.txt --metric rouge --stem\n"
         "  attend eval --hyp - --ref ref.zh --tokenize zh --json < out.zh\n"
         "  attend eval --model model --data data/multi30k --split test_2016_flickr --beam 5 --protocol wu\n"
         "  attend eval --model model --data data/multi30k --split val --metric loss,perplexity\n"};
@@ -138,7 +142,11 @@ static at_eval_tokenizer choose_tokenizer(const job *j, const char *language)
 /* language: of the target, NULL when it is not known. */
 static at_status score_text(job *j, const char *language)
 {
-    j->scoring.bleu.tokenize = choose_tokenizer(j, language);
+    at_rouge_options *rouge = &j->scoring.rouge;
+    j->scoring.bleu.tokenize = rouge->tokenize = choose_tokenizer(j, language);
+    rouge->own_words = !j->scoring.protocol && j->o->tokenize == AUTO && rouge->tokenize == AT_TOKENIZE_13A;
+    if (rouge->stem && !rouge->own_words && at_metrics_of_rouge(&j->scoring.metrics))
+        return at_fail(AT_EARG, "--stem goes with ROUGE's own words: leave out --tokenize and --target zh");
     const char *const *refs[MAX_REFS];
     for (size_t r = 0; r < j->ref_count; r++)
         refs[r] = (const char *const *)j->refs[r].lines;
@@ -334,8 +342,10 @@ static at_status run(const options *o, const at_metrics *metrics, const at_cli_c
     bool wu = o->protocol == WU;
     job j = {.o = o,
              .scores = json_array(),
-             .scoring = {*metrics, at_bleu_defaults(), at_chrf_defaults(), wu ? "wu-moses-lowercase" : NULL}};
-    j.scoring.bleu.lowercase = j.scoring.chrf.lowercase = o->lowercase || wu;
+             .scoring = {*metrics, at_bleu_defaults(), at_chrf_defaults(), at_rouge_defaults(),
+                         wu ? "wu-moses-lowercase" : NULL}};
+    j.scoring.bleu.lowercase = j.scoring.chrf.lowercase = j.scoring.rouge.lowercase = o->lowercase || wu;
+    j.scoring.rouge.stem = o->stem;
     if (wu)
         j.scoring.bleu.smooth = AT_BLEU_SMOOTH_NONE; /* multi-bleu.perl's */
     at_status st = j.scores ? AT_OK : at_fail(AT_ENOMEM, "no memory for the scores");

@@ -11,17 +11,24 @@ at_status at_metrics_parse(const char *names, at_metrics *metrics)
     } known[] = {{"bleu", &metrics->bleu},
                  {"chrf", &metrics->chrf},
                  {"chrf++", &metrics->chrf_words},
+                 {"rouge-1", &metrics->rouge[AT_ROUGE_1]},
+                 {"rouge-2", &metrics->rouge[AT_ROUGE_2]},
+                 {"rouge-l", &metrics->rouge[AT_ROUGE_L]},
                  {"loss", &metrics->loss},
                  {"perplexity", &metrics->perplexity}};
     for (const char *name = names;; name++) {
         size_t length = strcspn(name, ",");
-        bool found = false;
+        bool found = length == 5 && strncmp(name, "rouge", 5) == 0;
+        for (int k = 0; found && k < AT_ROUGE_KINDS; k++)
+            metrics->rouge[k] = true;
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
             if (strlen(known[i].name) == length && strncmp(known[i].name, name, length) == 0)
                 found = *known[i].wanted = true;
         }
         if (!found)
-            return at_fail(AT_EARG, "metric: '%.*s' is none of bleu, chrf, chrf++, loss, perplexity",
+            return at_fail(AT_EARG,
+                           "metric: '%.*s' is none of bleu, chrf, chrf++, rouge, rouge-1, rouge-2, rouge-l, "
+                           "loss, perplexity",
                            (int)length, name);
         name += length;
         if (!*name)
@@ -101,6 +108,28 @@ static at_status put_chrf(const at_scoring *s, int word_order, const at_eval_lin
     return st;
 }
 
+static at_status put_rouge(const at_scoring *s, const at_eval_lines *lines, json_t *array, at_buf *out)
+{
+    at_rouge_stats stats = {0};
+    at_status st = at_rouge_corpus(&s->rouge, lines, &stats);
+    for (int k = 0; st == AT_OK && k < AT_ROUGE_KINDS; k++) {
+        at_rouge_kind kind = (at_rouge_kind)k;
+        at_buf verbose = {0};
+        if (!s->metrics.rouge[k])
+            continue;
+        at_rouge_verbose(&stats, kind, &verbose);
+        st = at_buf_status(&verbose);
+        if (st == AT_OK) {
+            line l = {
+                at_rouge_name(kind), s->protocol, {0}, verbose.data, at_rouge_compute(&stats, kind).f, 2};
+            at_rouge_signature(&s->rouge, &stats, &l.signature);
+            st = put(&l, at_rouge_json(&s->rouge, &stats, kind), array, out);
+        }
+        at_buf_free(&verbose);
+    }
+    return st;
+}
+
 at_status at_scores_text(const at_scoring *scoring, const at_eval_lines *lines, json_t *array, at_buf *out,
                          at_buf *warnings)
 {
@@ -109,6 +138,8 @@ at_status at_scores_text(const at_scoring *scoring, const at_eval_lines *lines, 
         st = put_chrf(scoring, 0, lines, array, out);
     if (st == AT_OK && scoring->metrics.chrf_words)
         st = put_chrf(scoring, 2, lines, array, out);
+    if (st == AT_OK && at_metrics_of_rouge(&scoring->metrics))
+        st = put_rouge(scoring, lines, array, out);
     return st;
 }
 

@@ -12,24 +12,31 @@
 #ifndef AT_CLI_SCORES_H
 #define AT_CLI_SCORES_H
 #include "eval/chrf.h"
+#include "eval/rouge.h"
 #include "task/score.h"
 
 typedef struct at_metrics {
-    bool bleu, chrf, chrf_words, loss, perplexity;
+    bool bleu, chrf, chrf_words, rouge[AT_ROUGE_KINDS], loss, perplexity;
 } at_metrics;
 
 typedef struct at_scoring {
     at_metrics metrics;
     at_bleu_options bleu;
     at_chrf_options chrf;
+    at_rouge_options rouge;
     const char *protocol; /* goes into signatures: "wu-moses-de"; NULL: none */
 } at_scoring;
 
-/* Names with commas between: bleu, chrf, chrf++, loss, perplexity. */
+/* Names with commas between: bleu, chrf, chrf++, rouge (all three), rouge-1, rouge-2, rouge-l, loss,
+ * perplexity. */
 at_status at_metrics_parse(const char *names, at_metrics *metrics);
+static inline bool at_metrics_of_rouge(const at_metrics *metrics)
+{
+    return metrics->rouge[AT_ROUGE_1] || metrics->rouge[AT_ROUGE_2] || metrics->rouge[AT_ROUGE_L];
+}
 static inline bool at_metrics_of_text(const at_metrics *metrics)
 {
-    return metrics->bleu || metrics->chrf || metrics->chrf_words;
+    return metrics->bleu || metrics->chrf || metrics->chrf_words || at_metrics_of_rouge(metrics);
 }
 
 /* Scores of `lines` are added to the JSON array, and as lines to `out`; what a reader should know to

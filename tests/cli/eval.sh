@@ -28,6 +28,17 @@ for tokenizer in 13a zh char intl none; do
     run 0 eval --hyp "$work/hyp" --ref "$work/ref" --tokenize $tokenizer --quiet
     has "$work/out" "|tok:$tokenizer|"
 done
+# rouge-score 0.1.2 of the same lines: see tests/eval/test_rouge.c for more
+run 0 eval --hyp "$work/hyp" --ref "$work/ref" --metric rouge --quiet
+lines "$work/out" 3
+has "$work/out" "ROUGE-1|nrefs:1|tok:rouge|stem:no|version:"
+has "$work/out" "ROUGE-2|"
+run 0 eval --hyp "$work/hyp" --ref "$work/ref" --metric rouge-l,bleu --stem --quiet
+lines "$work/out" 2
+has "$work/out" "ROUGE-L|nrefs:1|tok:rouge|stem:yes|version:"
+run 0 eval --hyp "$work/hyp" --ref "$work/ref" --metric rouge-1 --target zh --json --quiet
+json "$work/out" 'd["scores"][0]["tok"] == "zh" and 0 < d["scores"][0]["recall"] < 100'
+fails 1 "own words" eval --hyp "$work/hyp" --ref "$work/ref" --metric rouge --stem --tokenize 13a
 # CRLF, gzip, a last line without its end: the same score.
 run 0 eval --hyp "$work/hyp" --ref "$work/ref" --quiet
 cp "$work/out" "$work/score"
