@@ -3,7 +3,9 @@
  * Role    Some sequences as rows with offsets; no padding anywhere.
  * Owns    Nothing: arrays live in the arena of the loader that made the batch.
  * Shapes  source: B sequences, sum of lengths rows. target likewise: target_in is
- *         <s> y1 … yn, target_out is y1 … yn </s>, row by row the same offsets.
+ *         <s> y1 … yn, target_out is y1 … yn </s>, row by row the same offsets. A decoder
+ *         alone has no source (count 0): target_out is target_in one place on; an encoder
+ *         alone may have no target.
  */
 #ifndef AT_DATA_BATCH_H
 #define AT_DATA_BATCH_H
@@ -15,4 +17,10 @@ typedef struct at_batch {
     const int32_t *target_in;  /* (target.offsets[B]) */
     const int32_t *target_out;
 } at_batch;
+
+/* Sequences in it; 0 ends an epoch. */
+static inline size_t at_batch_count(const at_batch *batch)
+{
+    return batch->source.count ? batch->source.count : batch->target.count;
+}
 #endif

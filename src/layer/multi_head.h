@@ -21,13 +21,21 @@ typedef struct at_multi_head_weights {
     at_projection query, key, value, out; /* value.weight NULL: keys are the values */
 } at_multi_head_weights;
 
+typedef struct at_projection_names {
+    const char *query, *key, *value, *out;
+} at_projection_names;
+
 typedef struct at_multi_head_spec {
     size_t query_width, key_width, value_width; /* of the three sources */
     size_t heads, groups, head_width, out_width;
     bool shared_values, biases;
+    const at_projection_names *names; /* NULL: q_proj, k_proj, v_proj, out_proj */
 } at_multi_head_spec;
 
-/* Declares prefix + {q,k,v,out}_proj.{weight,bias}. */
+/* Declares prefix + name of the projection + .weight, .bias. */
+at_status at_projection_declare(at_params *params, const char *prefix, const char *name, at_shape shape,
+                                bool bias, at_projection *projection);
+/* The same for all projections of the heads. */
 at_status at_multi_head_declare(at_params *params, const char *prefix, const at_multi_head_spec *spec,
                                 at_multi_head_weights *weights);
 

@@ -1,7 +1,12 @@
-/* model/internal.h - the families and operations that the table of this folder lists. */
+/* model/internal.h - what families share, and the families and operations that the tables of this folder list. */
 #ifndef AT_MODEL_INTERNAL_H
 #define AT_MODEL_INTERNAL_H
 #include "model/model.h"
+
+/* Whether `length` pieces are within `most` (0: any number); else AT_ENOSUP sticks and names `what`. */
+bool at_length_fits(at_tape *tape, const char *what, size_t length, size_t most);
+/* The same for every sequence. */
+bool at_rows_fit(at_tape *tape, const char *what, const at_rows *rows, size_t most);
 
 extern const at_family at_family_transformer;
 extern const at_op at_op_cross_entropy;

@@ -97,8 +97,8 @@ static void run_chunk(at_tape *tape, cross_entropy *s, const at_var *x, const at
     at_exec_gemm(tape->exec, &weight);
 }
 
-static at_var *linear_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int32_t *targets,
-                                    const at_loss_options *options, double *sum)
+at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int32_t *targets,
+                         const at_loss_options *options, double *sum)
 {
     size_t n = (size_t)x->shape.dim[0], d = (size_t)w->shape.dim[1], v = (size_t)w->shape.dim[0];
     if (!at_expect_shape(tape, w->name, x, at_shape2((int64_t)n, (int64_t)d)))
@@ -144,11 +144,14 @@ static at_var *linear_cross_entropy(at_tape *tape, at_var *x, const at_param *w,
 at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batch,
                       const at_loss_options *options, at_loss_report *report)
 {
-    at_var *memory = model->family->encode(model, tape, batch);
-    at_var *rows = memory ? model->family->decode(model, tape, batch, memory) : NULL;
-    const at_param *w = model->family->output(model);
+    const at_family *f = model->family;
+    if (f->loss)
+        return f->loss(model, tape, batch, options, report);
+    at_var *memory = f->encode ? f->encode(model, tape, batch) : NULL;
+    at_var *rows = memory || !f->encode ? f->decode(model, tape, batch, memory) : NULL;
     double sum = 0;
-    at_var *loss = rows ? linear_cross_entropy(tape, rows, w, batch->target_out, options, &sum) : NULL;
+    at_var *loss =
+        rows ? at_cross_entropy(tape, rows, f->output(model), batch->target_out, options, &sum) : NULL;
     if (report)
         *report = (at_loss_report){sum, at_rows_total(&batch->target)};
     return loss;

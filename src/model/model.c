@@ -1,4 +1,5 @@
 #include "model/model.h"
+#include <stdio.h>
 #include <string.h>
 #include "base/memory.h"
 #include "layer/layer.h"
@@ -25,12 +26,22 @@ static at_status read_options(at_model *model, const json_t *section)
     return st == AT_OK ? st : at_fail_within(st, "model");
 }
 
+static at_status unknown_family(const char *name)
+{
+    char known[256] = "";
+    size_t length = 0;
+    for (size_t i = 0; at_families[i] && length < sizeof known; i++)
+        length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "",
+                                   at_families[i]->name);
+    return at_fail(AT_EARG, "model.family: unknown '%s'; known: %s", name, known);
+}
+
 at_status at_model_new(const char *family, const json_t *section, const at_vocabulary *vocabulary,
                        at_model **model)
 {
     const at_family *f = at_family_find(family);
     if (!f)
-        return at_fail(AT_EARG, "model.family: unknown '%s'; known: %s", family, at_families[0]->name);
+        return unknown_family(family);
     at_model *m = at_alloc_zero(1, sizeof *m);
     if (!m)
         return AT_ENOMEM;
@@ -76,6 +87,24 @@ json_t *at_model_options(const at_model *model)
     return all;
 }
 
+bool at_length_fits(at_tape *tape, const char *what, size_t length, size_t most)
+{
+    if (!most || length <= most)
+        return true;
+    at_tape_fail(tape, AT_ENOSUP, "%s of %zu pieces: this model reaches %zu (model.max_length)", what, length,
+                 most);
+    return false;
+}
+
+bool at_rows_fit(at_tape *tape, const char *what, const at_rows *rows, size_t most)
+{
+    for (size_t b = 0; b < rows->count; b++) {
+        if (!at_length_fits(tape, what, (size_t)(rows->offsets[b + 1] - rows->offsets[b]), most))
+            return false;
+    }
+    return true;
+}
+
 at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows)
 {
     return rows ? at_linear(tape, rows, model->family->output(model), NULL, AT_LINEAR) : NULL;
@@ -84,7 +113,7 @@ at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows)
 at_status at_model_pack(at_model *model, at_exec *exec)
 {
     const at_param *output = model->family->output(model);
-    const at_param *owner = output->tied_to ? output->tied_to : output;
+    const at_param *owner = output && output->tied_to ? output->tied_to : output;
     for (size_t i = 0; i < model->params.count; i++) {
         at_param *p = model->params.list[i];
         if (p->shape.rank != 2 || (p->gathered && p != owner))

@@ -3,7 +3,8 @@
  * Role    A model is a family (its row in the table), options, a parameter table and
  *         the family's own arrangement of it. One forward path: `encode` turns source
  *         rows into memory, `decode` turns new target rows into output rows; training
- *         uses no state, running does.
+ *         uses no state, running does. A decoder alone has no memory, an encoder alone
+ *         ends there.
  * Owns    Options, parameters, net. at_model_free.
  * Shapes  D width, V target vocabulary, N rows.
  * Errors  AT_EARG with the option's name (widths that heads do not divide, …), AT_ENOMEM,
@@ -43,9 +44,16 @@ typedef struct at_loss_report {
 typedef struct at_state at_state;
 typedef struct at_model at_model;
 
+/* What a family does. Hooks that its kind does not name are NULL.
+ * encoder–decoder: encode, decode, all state hooks, output;
+ * decoder alone:   decode (memory NULL), state_shape, state_step, output; slots have no source;
+ * encoder alone:   encode, loss; output if it has logits of pieces. */
+typedef enum at_family_kind { AT_ENCODER_DECODER, AT_DECODER_ONLY, AT_ENCODER_ONLY } at_family_kind;
+
 typedef struct at_family {
-    const char *name;       /* "transformer" */
-    const char *class;      /* nearest Hugging Face class: "MarianMTModel" */
+    const char *name;  /* "transformer" */
+    const char *class; /* nearest Hugging Face class: "MarianMTModel" */
+    at_family_kind kind;
     const at_field *fields; /* the recipe's "model" section */
     size_t options_size, net_size;
     at_status (*build)(at_model *model); /* checks options, declares parameters, fills net */
@@ -54,6 +62,9 @@ typedef struct at_family {
     at_var *(*encode)(const at_model *model, at_tape *tape, const at_batch *batch);
     /* Training: all target rows of the batch against memory -> (N_target, D) before the output product. */
     at_var *(*decode)(const at_model *model, at_tape *tape, const at_batch *batch, at_var *memory);
+    /* at_model_loss of this family; NULL: cross-entropy of decode's rows against target_out. */
+    at_var *(*loss)(const at_model *model, at_tape *tape, const at_batch *batch,
+                    const at_loss_options *options, at_loss_report *report);
     /* Running (model/state.h): sizes of the state; keeps what cross attention needs of memory for the new
      * sources; new rows for slots -> (rows, D). */
     void (*state_shape)(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
@@ -88,6 +99,10 @@ json_t *at_model_options(const at_model *model); /* the section again, "family" 
  * NULL. */
 at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batch,
                       const at_loss_options *options, at_loss_report *report);
+/* Cross-entropy of x (N,D) times the transpose of w (V,D) against targets (N), for families with a loss of
+ * their own. *sum: over rows, before the scale. */
+at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int32_t *targets,
+                         const at_loss_options *options, double *sum);
 /* Rows before the output product (N,D) -> logits (N,V). */
 at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows);
 /* Packs what products read, for running. Call once after loading, before sharing. */

@@ -1,6 +1,7 @@
 #include "model/state.h"
 #include <string.h>
 #include "base/memory.h"
+#include "model/internal.h"
 
 /* Rows that many lists may name. A row number means the same row in every block. */
 typedef struct pool {
@@ -24,7 +25,8 @@ typedef struct source {
 
 typedef struct slot {
     list rows;
-    int source; /* -1: the slot is free */
+    int source; /* or AT_NO_SOURCE */
+    bool open;
 } slot;
 
 struct at_state {
@@ -126,6 +128,7 @@ at_status at_state_new(const at_model *model, at_state **state)
     at_state *s = at_alloc_zero(1, sizeof *s);
     if (!s)
         return AT_ENOMEM;
+    AT_ASSERT(model->family->state_step);
     size_t self_blocks, self_width, cross_blocks, cross_width;
     model->family->state_shape(model, &self_blocks, &self_width, &cross_blocks, &cross_width);
     if (pool_open(&s->self, self_blocks, self_width) != AT_OK ||
@@ -212,25 +215,27 @@ void at_state_drop_source(at_state *state, int index)
 
 at_status at_state_open(at_state *state, int from, int *index)
 {
-    AT_ASSERT(from >= 0 && (size_t)from < state->source_count);
-    AT_ASSERT(state->sources[from].held || state->sources[from].slots > 0);
+    AT_ASSERT(from == AT_NO_SOURCE || (from >= 0 && (size_t)from < state->source_count));
+    AT_ASSERT(from == AT_NO_SOURCE || state->sources[from].held || state->sources[from].slots > 0);
     size_t i = 0;
-    while (i < state->slot_count && state->slots[i].source >= 0)
+    while (i < state->slot_count && state->slots[i].open)
         i++;
     if (i == state->slot_count) {
         if (at_grow(&state->slots, &state->slot_capacity, i + 1, sizeof *state->slots) != AT_OK)
             return AT_ENOMEM;
-        state->slots[state->slot_count++] = (slot){.source = -1};
+        state->slots[state->slot_count++] = (slot){0};
     }
     state->slots[i].source = from;
-    state->sources[from].slots++;
+    state->slots[i].open = true;
+    if (from != AT_NO_SOURCE)
+        state->sources[from].slots++;
     *index = (int)i;
     return AT_OK;
 }
 
 static slot *slot_at(const at_state *state, int index)
 {
-    AT_ASSERT(index >= 0 && (size_t)index < state->slot_count && state->slots[index].source >= 0);
+    AT_ASSERT(index >= 0 && (size_t)index < state->slot_count && state->slots[index].open);
     return &state->slots[index];
 }
 
@@ -257,9 +262,11 @@ void at_state_close(at_state *state, int index)
 {
     slot *s = slot_at(state, index);
     list_cut(&s->rows, &state->self, 0);
+    s->open = false;
+    if (s->source == AT_NO_SOURCE)
+        return;
     state->sources[s->source].slots--;
     release_source(state, s->source);
-    s->source = -1;
 }
 
 void at_state_truncate(at_state *state, int index, size_t length)
@@ -274,7 +281,8 @@ size_t at_state_length(const at_state *state, int index)
 
 size_t at_state_source_length(const at_state *state, int index)
 {
-    return state->sources[slot_at(state, index)->source].rows.length;
+    int from = slot_at(state, index)->source;
+    return from == AT_NO_SOURCE ? 0 : state->sources[from].rows.length;
 }
 
 size_t at_state_bytes(const at_state *state)
@@ -290,7 +298,7 @@ size_t at_state_slots(const at_state *state)
 {
     size_t open = 0;
     for (size_t i = 0; i < state->slot_count; i++)
-        open += state->slots[i].source >= 0;
+        open += state->slots[i].open;
     return open;
 }
 
@@ -324,7 +332,23 @@ at_cache at_state_self(const at_state *state, int index)
 
 at_cache at_state_cross(const at_state *state, int index)
 {
-    return cache_of(&state->cross, &state->sources[slot_at(state, index)->source].rows);
+    int from = slot_at(state, index)->source;
+    AT_ASSERT(from != AT_NO_SOURCE);
+    return cache_of(&state->cross, &state->sources[from].rows);
+}
+
+const int32_t *at_state_advance(at_tape *tape, at_state *state, const int *slots, const at_rows *rows,
+                                size_t most)
+{
+    int32_t *starts = at_tape_saved(tape, rows->count, sizeof *starts);
+    for (size_t b = 0; b < rows->count && tape->status == AT_OK; b++) {
+        size_t count = (size_t)(rows->offsets[b + 1] - rows->offsets[b]);
+        starts[b] = (int32_t)at_state_length(state, slots[b]);
+        if (at_length_fits(tape, "target", (size_t)starts[b] + count, most) &&
+            at_state_extend(state, slots[b], count) != AT_OK)
+            tape->status = AT_ENOMEM;
+    }
+    return tape->status == AT_OK ? starts : NULL;
 }
 
 at_status at_state_extend(at_state *state, int index, size_t count)

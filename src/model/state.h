@@ -17,10 +17,13 @@
  *     int copy; st = at_state_fork(state, slot, &copy);
  *     at_state_close(state, slot);
  *     at_state_drop_source(state, source[0]);  // rows go when the last slot closes
+ *     st = at_state_open(state, AT_NO_SOURCE, &slot);               // a decoder alone
  */
 #ifndef AT_MODEL_STATE_H
 #define AT_MODEL_STATE_H
 #include "model/model.h"
+
+enum { AT_NO_SOURCE = -1 };
 
 at_status at_state_new(const at_model *model, at_state **state);
 void at_state_free(at_state *state);
@@ -31,12 +34,13 @@ at_status at_state_encode(const at_model *model, at_tape *tape, at_state *state,
                           int *sources);
 void at_state_drop_source(at_state *state, int source);
 
-at_status at_state_open(at_state *state, int source, int *slot); /* an empty slot */
+/* An empty slot; source AT_NO_SOURCE for a family without encoder. */
+at_status at_state_open(at_state *state, int source, int *slot);
 at_status at_state_fork(at_state *state, int slot, int *copy);
 void at_state_close(at_state *state, int slot);
 void at_state_truncate(at_state *state, int slot, size_t length);
 size_t at_state_length(const at_state *state, int slot);
-size_t at_state_source_length(const at_state *state, int slot);
+size_t at_state_source_length(const at_state *state, int slot); /* 0 without a source */
 size_t at_state_bytes(const at_state *state);
 size_t at_state_slots(const at_state *state); /* open ones */
 size_t at_state_rows(const at_state *state);  /* in use, of slots and of sources */
@@ -56,6 +60,10 @@ typedef struct at_cache {
 
 at_cache at_state_self(const at_state *state, int slot);
 at_cache at_state_cross(const at_state *state, int slot);
+/* A step's new rows reserved for every slot: where each slot's begin, on the tape. NULL: AT_ENOSUP past `most`
+ * rows (0: any), or AT_ENOMEM, sticks. */
+const int32_t *at_state_advance(at_tape *tape, at_state *state, const int *slots, const at_rows *rows,
+                                size_t most);
 /* Reserves `count` rows at the end of the slot's list; their numbers are the last of
  * at_state_self(...).rows. */
 at_status at_state_extend(at_state *state, int slot, size_t count);

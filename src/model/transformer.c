@@ -3,15 +3,13 @@
 #include <math.h>
 #include <stdio.h>
 #include "base/memory.h"
-#include "layer/multi_head.h"
 #include "model/internal.h"
-#include "model/state.h"
+#include "model/stack.h"
 
 /* Numbers in the table of sinusoids, 256 MB: config.json alone, without one weight to show for it, may not
  * ask for more. */
 enum { MOST_SINUSOIDS = 1 << 26 };
 enum { SINUSOIDAL, LEARNED, NO_POSITIONS };
-enum { POST_NORM, PRE_NORM };
 enum { RELU, GELU };
 enum { TIED_ALL, TIED_TARGET, TIED_NONE };
 
@@ -52,21 +50,9 @@ static const at_field fields[] = {
      "inside the feed-forward layers"},
     {0}};
 
-typedef struct norm {
-    at_param *gain, *bias;
-} norm;
-
-typedef struct block { /* a layer of the encoder, or of the decoder when it has `cross` */
-    at_multi_head_weights self, cross;
-    norm self_norm, cross_norm, final_norm;
-    at_projection fc1, fc2;
-} block;
-
 typedef struct side {
-    block *blocks;
-    size_t layers;
+    at_stack stack;
     at_embedding embedding;
-    norm last; /* pre-norm only */
 } side;
 
 typedef struct net {
@@ -75,84 +61,52 @@ typedef struct net {
     float *sinusoids; /* (max_length, width) */
 } net;
 
-static at_status declare_norm(at_params *params, const char *prefix, const char *name, size_t width, norm *n)
-{
-    char full[256];
-    snprintf(full, sizeof full, "%s%s.weight", prefix, name);
-    at_param_spec gain = {full, at_shape1((int64_t)width), AT_PLAIN, AT_INIT_ONE, 0, NULL, false};
-    at_status st = at_params_add(params, &gain, &n->gain);
-    if (st != AT_OK)
-        return st;
-    snprintf(full, sizeof full, "%s%s.bias", prefix, name);
-    at_param_spec bias = {full, at_shape1((int64_t)width), AT_PLAIN, AT_INIT_ZERO, 0, NULL, false};
-    return at_params_add(params, &bias, &n->bias);
-}
+static const at_stack_names encoder_names = {.layers = "model.encoder.layers.",
+                                             .self = "self_attn.",
+                                             .self_norm = "self_attn_layer_norm",
+                                             .fc1 = "fc1",
+                                             .fc2 = "fc2",
+                                             .ffn_norm = "final_layer_norm",
+                                             .last = "model.encoder.layer_norm"};
+static const at_stack_names decoder_names = {.layers = "model.decoder.layers.",
+                                             .self = "self_attn.",
+                                             .self_norm = "self_attn_layer_norm",
+                                             .cross = "encoder_attn.",
+                                             .cross_norm = "encoder_attn_layer_norm",
+                                             .fc1 = "fc1",
+                                             .fc2 = "fc2",
+                                             .ffn_norm = "final_layer_norm",
+                                             .last = "model.decoder.layer_norm"};
 
-static at_status declare_linear(at_params *params, const char *prefix, const char *name, at_shape shape,
-                                at_projection *p)
-{
-    char full[256];
-    snprintf(full, sizeof full, "%s%s.weight", prefix, name);
-    at_param_spec weight = {full, shape, AT_DECAYED, AT_INIT_XAVIER, 0, NULL, false};
-    at_status st = at_params_add(params, &weight, &p->weight);
-    if (st != AT_OK)
-        return st;
-    snprintf(full, sizeof full, "%s%s.bias", prefix, name);
-    at_param_spec bias = {full, at_shape1(shape.dim[0]), AT_PLAIN, AT_INIT_ZERO, 0, NULL, false};
-    return at_params_add(params, &bias, &p->bias);
-}
-
-static at_status declare_block(at_params *params, const options *o, const char *prefix, bool cross, block *b)
-{
-    size_t d = (size_t)o->width, heads = (size_t)o->heads;
-    at_multi_head_spec spec = {d, d, d, heads, heads, d / heads, d, o->shared_values, true};
-    char full[128];
-    snprintf(full, sizeof full, "%sself_attn.", prefix);
-    at_status st = at_multi_head_declare(params, full, &spec, &b->self);
-    if (st == AT_OK)
-        st = declare_norm(params, prefix, "self_attn_layer_norm", d, &b->self_norm);
-    if (st == AT_OK && cross) {
-        snprintf(full, sizeof full, "%sencoder_attn.", prefix);
-        st = at_multi_head_declare(params, full, &spec, &b->cross);
-        if (st == AT_OK)
-            st = declare_norm(params, prefix, "encoder_attn_layer_norm", d, &b->cross_norm);
-    }
-    if (st == AT_OK)
-        st = declare_linear(params, prefix, "fc1", at_shape2(o->ffn, o->width), &b->fc1);
-    if (st == AT_OK)
-        st = declare_linear(params, prefix, "fc2", at_shape2(o->width, o->ffn), &b->fc2);
-    if (st == AT_OK)
-        st = declare_norm(params, prefix, "final_layer_norm", d, &b->final_norm);
-    return st;
-}
-
-static at_status declare_side(at_model *model, const char *name, size_t layers, bool cross, side *s)
+static at_status declare_side(at_model *model, bool decoder, side *s)
 {
     const options *o = model->options;
-    char prefix[96];
-    s->blocks = at_alloc_zero(layers, sizeof *s->blocks);
-    if (!s->blocks)
-        return AT_ENOMEM;
-    s->layers = layers;
-    for (size_t i = 0; i < layers; i++) {
-        snprintf(prefix, sizeof prefix, "model.%s.layers.%zu.", name, i);
-        at_status st = declare_block(&model->params, o, prefix, cross, &s->blocks[i]);
-        if (st != AT_OK)
-            return st;
-    }
-    snprintf(prefix, sizeof prefix, "model.%s.", name);
-    if (o->norm == PRE_NORM) {
-        at_status st = declare_norm(&model->params, prefix, "layer_norm", (size_t)o->width, &s->last);
-        if (st != AT_OK)
-            return st;
-    }
-    if (o->positions != LEARNED)
-        return AT_OK;
-    snprintf(prefix, sizeof prefix, "model.%s.embed_positions.weight", name);
-    at_param_spec learned = {
-        prefix, at_shape2(o->max_length, o->width), AT_PLAIN, AT_INIT_NORMAL, 0.02f, NULL, true};
+    at_stack_spec spec = {.names = decoder ? &decoder_names : &encoder_names,
+                          .layers = (size_t)(decoder ? o->decoder_layers : o->encoder_layers),
+                          .width = (size_t)o->width,
+                          .ffn = (size_t)o->ffn,
+                          .heads = (size_t)o->heads,
+                          .causal = decoder,
+                          .cross = decoder,
+                          .shared_values = o->shared_values,
+                          .norm = (at_norm_place)o->norm,
+                          .activation = o->activation == GELU ? AT_GELU : AT_RELU,
+                          .dropout = (float)o->dropout,
+                          .attention_dropout = (float)o->attention_dropout,
+                          .activation_dropout = (float)o->activation_dropout};
+    at_status st = at_stack_declare(&model->params, &spec, &s->stack);
+    if (st != AT_OK || o->positions != LEARNED)
+        return st;
+    at_param_spec learned = {decoder ? "model.decoder.embed_positions.weight"
+                                     : "model.encoder.embed_positions.weight",
+                             at_shape2(o->max_length, o->width),
+                             AT_PLAIN,
+                             AT_INIT_NORMAL,
+                             0.02f,
+                             NULL,
+                             true};
     at_param *positions;
-    at_status st = at_params_add(&model->params, &learned, &positions);
+    st = at_params_add(&model->params, &learned, &positions);
     if (st == AT_OK)
         s->embedding.learned = positions;
     return st;
@@ -213,9 +167,9 @@ static at_status build(at_model *model)
                        (long long)o->max_length, (long long)o->width, MOST_SINUSOIDS);
     at_status st = declare_embeddings(model, n);
     if (st == AT_OK)
-        st = declare_side(model, "encoder", (size_t)o->encoder_layers, false, &n->encoder);
+        st = declare_side(model, false, &n->encoder);
     if (st == AT_OK)
-        st = declare_side(model, "decoder", (size_t)o->decoder_layers, true, &n->decoder);
+        st = declare_side(model, true, &n->decoder);
     if (st != AT_OK || o->positions != SINUSOIDAL)
         return st;
     n->sinusoids = at_alloc_array((size_t)(o->max_length * o->width), sizeof *n->sinusoids);
@@ -229,67 +183,20 @@ static at_status build(at_model *model)
 static void release(at_model *model)
 {
     net *n = model->net;
-    at_free(n->encoder.blocks);
-    at_free(n->decoder.blocks);
+    at_stack_free(&n->encoder.stack);
+    at_stack_free(&n->decoder.stack);
     at_free(n->sinusoids);
 }
 
-static at_var *normalise(at_tape *tape, at_var *x, const norm *n)
+static const at_param *output(const at_model *model)
 {
-    return at_layer_norm(tape, x, n->gain, n->bias, 1e-5f);
+    return ((const net *)model->net)->output;
 }
 
-/* Both kinds of residual sub-layer read alike: x = enter(x); y = sub-layer(x); x = leave(x, y). */
-static at_var *enter(at_tape *tape, const options *o, at_var *x, const norm *n)
+static size_t max_length(const at_model *model)
 {
-    return o->norm == PRE_NORM && x ? normalise(tape, x, n) : x;
-}
-
-static at_var *leave(at_tape *tape, const options *o, at_var *x, at_var *y, const norm *n,
-                     const at_rows *rows)
-{
-    if (!x || !y)
-        return NULL;
-    at_var *sum = at_dropout_add(tape, x, y, (float)o->dropout, rows);
-    return o->norm == POST_NORM && sum ? normalise(tape, sum, n) : sum;
-}
-
-static at_var *feed_forward(at_tape *tape, const options *o, const block *b, at_var *x, const at_rows *rows)
-{
-    at_var *in = enter(tape, o, x, &b->final_norm);
-    at_var *hidden =
-        at_linear(tape, in, b->fc1.weight, b->fc1.bias, o->activation == GELU ? AT_GELU : AT_RELU);
-    if (hidden)
-        hidden = at_dropout_add(tape, NULL, hidden, (float)o->activation_dropout, rows);
-    return leave(tape, o, x, at_project(tape, &b->fc2, hidden), &b->final_norm, rows);
-}
-
-static at_attend_spec attend_spec(const options *o, at_attention_kind kind, size_t layer)
-{
-    return (at_attend_spec){.heads = (size_t)o->heads,
-                            .groups = (size_t)o->heads,
-                            .causal = kind == AT_DECODER_SELF,
-                            .dropout = (float)o->attention_dropout,
-                            .kind = kind,
-                            .layer = (int)layer};
-}
-
-static bool fits(at_tape *tape, const options *o, const char *what, size_t length)
-{
-    if (o->positions == NO_POSITIONS || length <= (size_t)o->max_length)
-        return true;
-    at_tape_fail(tape, AT_ENOSUP, "%s of %zu pieces: this model reaches %lld (model.max_length)", what,
-                 length, (long long)o->max_length);
-    return false;
-}
-
-static bool all_fit(at_tape *tape, const options *o, const char *what, const at_rows *rows)
-{
-    for (size_t b = 0; b < rows->count; b++) {
-        if (!fits(tape, o, what, (size_t)(rows->offsets[b + 1] - rows->offsets[b])))
-            return false;
-    }
-    return true;
+    const options *o = model->options;
+    return o->positions == NO_POSITIONS ? 0 : (size_t)o->max_length;
 }
 
 static at_var *embed(at_tape *tape, const options *o, const side *s, const int32_t *ids, const at_rows *rows,
@@ -304,154 +211,36 @@ static at_var *encode(const at_model *model, at_tape *tape, const at_batch *batc
     const options *o = model->options;
     const side *s = &((const net *)model->net)->encoder;
     const at_rows *rows = &batch->source;
-    if (!all_fit(tape, o, "source", rows))
+    if (!at_rows_fit(tape, "source", rows, max_length(model)))
         return NULL;
-    at_var *x = embed(tape, o, s, batch->source_ids, rows, NULL);
-    for (size_t i = 0; i < s->layers && x; i++) {
-        const block *b = &s->blocks[i];
-        at_attend_spec spec = attend_spec(o, AT_ENCODER_SELF, i);
-        spec.queries = spec.keys = *rows;
-        at_var *in = enter(tape, o, x, &b->self_norm);
-        x = leave(tape, o, x, in ? at_multi_head(tape, &b->self, in, in, in, &spec) : NULL, &b->self_norm,
-                  rows);
-        x = feed_forward(tape, o, b, x, rows);
-    }
-    return o->norm == PRE_NORM && x ? normalise(tape, x, &s->last) : x;
-}
-
-/* Where a decoder's layer finds keys and values: in the rows of the batch (training), or in a state
- * (running). */
-typedef struct context {
-    const at_model *model;
-    at_tape *tape;
-    const at_rows *rows; /* new target rows */
-    at_var *memory;      /* training */
-    const at_rows *memory_rows;
-    at_state *state; /* running; then also: */
-    const int *slots;
-    at_cached_keys *caches; /* (rows->count), filled anew for each attention */
-} context;
-
-/* Blocks of a layer in a pool: keys, then values, or one block when keys are the values. */
-static size_t blocks_of_layer(const options *o)
-{
-    return o->shared_values ? 1 : 2;
-}
-
-static at_cached_keys cached_keys(const options *o, at_cache cache, size_t layer)
-{
-    size_t each = blocks_of_layer(o), first = layer * each;
-    return (at_cached_keys){cache.block[first], cache.block[first + each - 1], cache.rows, cache.length};
-}
-
-/* Copies the new rows' keys or values to the rows that at_state_extend has reserved. */
-static void store_rows(const context *c, size_t into, const at_var *values)
-{
-    size_t width = (size_t)values->shape.dim[1];
-    const float *from = values->data;
-    for (size_t b = 0; b < c->rows->count; b++) {
-        size_t count = (size_t)(c->rows->offsets[b + 1] - c->rows->offsets[b]);
-        at_cache cache = at_state_self(c->state, c->slots[b]);
-        for (size_t i = 0; i < count; i++, from += width) {
-            float *to = at_state_self_row(c->state, into, cache.rows[cache.length - count + i]);
-            for (size_t j = 0; j < width; j++)
-                to[j] = from[j];
-        }
-    }
-}
-
-static at_var *self_attention(const context *c, const block *b, size_t layer, at_var *x)
-{
-    const options *o = c->model->options;
-    at_attend_spec spec = attend_spec(o, AT_DECODER_SELF, layer);
-    spec.queries = spec.keys = *c->rows;
-    if (!x || !c->state)
-        return x ? at_multi_head(c->tape, &b->self, x, x, x, &spec) : NULL;
-    size_t width = (size_t)o->width;
-    at_var *q = at_project(c->tape, &b->self.query, x), *k = at_project(c->tape, &b->self.key, x);
-    at_var *v = o->shared_values ? k : at_project(c->tape, &b->self.value, x);
-    if (!q || !k || !v)
-        return NULL;
-    store_rows(c, layer * blocks_of_layer(o), k);
-    if (!o->shared_values)
-        store_rows(c, layer * blocks_of_layer(o) + 1, v);
-    for (size_t i = 0; i < c->rows->count; i++)
-        c->caches[i] = cached_keys(o, at_state_self(c->state, c->slots[i]), layer);
-    return at_project(c->tape, &b->self.out, at_attention_cached(c->tape, q, c->caches, width, width, &spec));
-}
-
-static at_var *cross_attention(const context *c, const block *b, size_t layer, at_var *x)
-{
-    const options *o = c->model->options;
-    at_attend_spec spec = attend_spec(o, AT_CROSS, layer);
-    spec.queries = *c->rows;
-    if (!x)
-        return NULL;
-    if (!c->state) {
-        AT_ASSERT(c->memory_rows);
-        spec.keys = *c->memory_rows;
-        return at_multi_head(c->tape, &b->cross, x, c->memory, c->memory, &spec);
-    }
-    size_t width = (size_t)o->width;
-    for (size_t i = 0; i < c->rows->count; i++)
-        c->caches[i] = cached_keys(o, at_state_cross(c->state, c->slots[i]), layer);
-    at_var *q = at_project(c->tape, &b->cross.query, x);
-    return at_project(c->tape, &b->cross.out,
-                      at_attention_cached(c->tape, q, c->caches, width, width, &spec));
-}
-
-/* The decoder, once for training and running. */
-static at_var *run_decoder(const context *c, at_var *x)
-{
-    const options *o = c->model->options;
-    const side *s = &((const net *)c->model->net)->decoder;
-    for (size_t i = 0; i < s->layers && x; i++) {
-        const block *b = &s->blocks[i];
-        at_var *y = self_attention(c, b, i, enter(c->tape, o, x, &b->self_norm));
-        x = leave(c->tape, o, x, y, &b->self_norm, c->rows);
-        y = cross_attention(c, b, i, enter(c->tape, o, x, &b->cross_norm));
-        x = leave(c->tape, o, x, y, &b->cross_norm, c->rows);
-        x = feed_forward(c->tape, o, b, x, c->rows);
-    }
-    return o->norm == PRE_NORM && x ? normalise(c->tape, x, &s->last) : x;
+    at_stack_pass pass = {.tape = tape, .rows = rows};
+    return at_stack_run(&s->stack, &pass, embed(tape, o, s, batch->source_ids, rows, NULL));
 }
 
 static at_var *decode(const at_model *model, at_tape *tape, const at_batch *batch, at_var *memory)
 {
     const options *o = model->options;
     const net *n = model->net;
-    if (!memory || !all_fit(tape, o, "target", &batch->target))
+    if (!memory || !at_rows_fit(tape, "target", &batch->target, max_length(model)))
         return NULL;
-    context c = {.model = model,
-                 .tape = tape,
-                 .rows = &batch->target,
-                 .memory = memory,
-                 .memory_rows = &batch->source};
-    return run_decoder(&c, embed(tape, o, &n->decoder, batch->target_in, &batch->target, NULL));
+    at_stack_pass pass = {
+        .tape = tape, .rows = &batch->target, .memory = memory, .memory_rows = &batch->source};
+    at_var *x = embed(tape, o, &n->decoder, batch->target_in, &batch->target, NULL);
+    return at_stack_run(&n->decoder.stack, &pass, x);
 }
 
 static void state_shape(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
                         size_t *cross_width)
 {
     const options *o = model->options;
-    *self_blocks = *cross_blocks = blocks_of_layer(o) * (size_t)o->decoder_layers;
+    *self_blocks = *cross_blocks = at_stack_state_blocks(&((const net *)model->net)->decoder.stack);
     *self_width = *cross_width = (size_t)o->width;
 }
 
 static void state_source(const at_model *model, at_tape *tape, at_state *state, at_var *memory,
                          const at_rows *rows, const int *sources)
 {
-    const options *o = model->options;
-    const side *s = &((const net *)model->net)->decoder;
-    size_t each = blocks_of_layer(o);
-    for (size_t i = 0; i < each * s->layers; i++) {
-        const at_multi_head_weights *w = &s->blocks[i / each].cross;
-        at_var *x = at_project(tape, i % each ? &w->value : &w->key, memory);
-        for (size_t b = 0; b < rows->count && x; b++) {
-            size_t first = (size_t)rows->offsets[b], count = (size_t)rows->offsets[b + 1] - first;
-            at_state_put_source(state, sources[b], i, x->data + first * (size_t)o->width, count);
-        }
-    }
+    at_stack_state_source(&((const net *)model->net)->decoder.stack, tape, state, memory, rows, sources);
 }
 
 static at_var *state_step(const at_model *model, at_tape *tape, at_state *state, const int *slots,
@@ -459,36 +248,17 @@ static at_var *state_step(const at_model *model, at_tape *tape, at_state *state,
 {
     const options *o = model->options;
     const net *n = model->net;
-    int32_t *starts = at_tape_saved(tape, rows->count, sizeof *starts);
-    at_cached_keys *caches = at_tape_saved(tape, rows->count, sizeof *caches);
-    for (size_t b = 0; b < rows->count && tape->status == AT_OK; b++) {
-        size_t count = (size_t)(rows->offsets[b + 1] - rows->offsets[b]);
-        starts[b] = (int32_t)at_state_length(state, slots[b]);
-        if (fits(tape, o, "target", (size_t)starts[b] + count) &&
-            at_state_extend(state, slots[b], count) != AT_OK)
-            tape->status = AT_ENOMEM;
-    }
-    if (tape->status != AT_OK)
+    const int32_t *starts = at_state_advance(tape, state, slots, rows, max_length(model));
+    if (!starts)
         return NULL;
-    context c = {
-        .model = model, .tape = tape, .rows = rows, .state = state, .slots = slots, .caches = caches};
-    return run_decoder(&c, embed(tape, o, &n->decoder, ids, rows, starts));
-}
-
-static const at_param *output(const at_model *model)
-{
-    return ((const net *)model->net)->output;
-}
-
-static size_t max_length(const at_model *model)
-{
-    const options *o = model->options;
-    return o->positions == NO_POSITIONS ? 0 : (size_t)o->max_length;
+    at_stack_pass pass = {.tape = tape, .rows = rows, .state = state, .slots = slots};
+    return at_stack_run(&n->decoder.stack, &pass, embed(tape, o, &n->decoder, ids, rows, starts));
 }
 
 const at_family at_family_transformer = {
     .name = "transformer",
     .class = "MarianMTModel",
+    .kind = AT_ENCODER_DECODER,
     .fields = fields,
     .options_size = sizeof(options),
     .net_size = sizeof(net),

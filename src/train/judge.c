@@ -30,7 +30,7 @@ static at_status measure_loss(at_trainer *trainer, double *loss)
         at_loss_report part = {0};
         at_arena_reset(trainer->arena);
         st = at_loader_next(valid, trainer->arena, &batch);
-        if (st != AT_OK || !batch.source.count)
+        if (st != AT_OK || !at_batch_count(&batch))
             break;
         at_tape_begin(trainer->tape, AT_TAPE_RUN, 0, 0);
         at_model_loss(trainer->task->model, trainer->tape, &batch, &plain, &part);

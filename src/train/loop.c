@@ -32,7 +32,7 @@ static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
         at_loss_report part = {0};
         at_arena_reset(t->arena);
         st = at_loader_next(t->task->train, t->arena, &batch);
-        if (st != AT_OK || !batch.source.count)
+        if (st != AT_OK || !at_batch_count(&batch))
             break;
         at_tape_begin(t->tape, AT_TAPE_TRAIN, (uint64_t)t->options->seed, (uint64_t)t->progress.step + 1);
         t->tape->grads = t->optimiser->grads;

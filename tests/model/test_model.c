@@ -147,6 +147,24 @@ static void options_that_cannot_be_are_refused(void **state)
                 "unknown 'perceptron'; known: transformer");
 }
 
+/* Every family has the hooks that its kind names, and no others (model/model.h). */
+static void families_have_the_hooks_of_their_kind(void **state)
+{
+    (void)state;
+    for (size_t i = 0; at_families[i]; i++) {
+        const at_family *f = at_families[i];
+        bool encodes = f->kind != AT_DECODER_ONLY, decodes = f->kind != AT_ENCODER_ONLY;
+        assert_ptr_equal(at_family_find(f->name), f);
+        assert_true(f->fields && f->build && f->max_length && f->class);
+        assert_int_equal(f->encode != NULL, encodes);
+        assert_int_equal(f->decode != NULL, decodes);
+        assert_int_equal(f->state_step != NULL, decodes);
+        assert_int_equal(f->state_shape != NULL, decodes);
+        assert_int_equal(f->state_source != NULL, encodes && decodes);
+        assert_true(decodes ? f->output != NULL : f->loss != NULL);
+    }
+}
+
 /* Options written and read again give the same table of parameters. */
 static void options_come_back(void **state)
 {
@@ -176,6 +194,7 @@ int main(void)
         cmocka_unit_test(the_decoder_does_not_look_ahead),
         cmocka_unit_test(a_tiny_set_is_learned_by_heart),
         cmocka_unit_test(options_that_cannot_be_are_refused),
+        cmocka_unit_test(families_have_the_hooks_of_their_kind),
         cmocka_unit_test(options_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

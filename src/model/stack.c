@@ -1,0 +1,247 @@
+#include "model/stack.h"
+#include <stdio.h>
+#include "base/memory.h"
+
+at_status at_norm_declare(at_params *params, const char *prefix, const char *name, size_t width,
+                          at_norm_weights *norm)
+{
+    char full[256];
+    snprintf(full, sizeof full, "%s%s.weight", prefix, name);
+    at_param_spec gain = {full, at_shape1((int64_t)width), AT_PLAIN, AT_INIT_ONE, 0, NULL, false};
+    at_status st = at_params_add(params, &gain, &norm->gain);
+    if (st != AT_OK)
+        return st;
+    snprintf(full, sizeof full, "%s%s.bias", prefix, name);
+    at_param_spec bias = {full, at_shape1((int64_t)width), AT_PLAIN, AT_INIT_ZERO, 0, NULL, false};
+    return at_params_add(params, &bias, &norm->bias);
+}
+
+at_var *at_norm_run(at_tape *tape, at_var *x, const at_norm_weights *norm)
+{
+    return at_layer_norm(tape, x, norm->gain, norm->bias, 1e-5f);
+}
+
+/* ---------------------------------------------------------------- declaring */
+
+static at_status declare_attention(at_params *params, const at_stack_spec *spec, const char *prefix,
+                                   const char *name, at_multi_head_weights *weights)
+{
+    size_t d = spec->width, heads = spec->heads;
+    at_multi_head_spec each = {.query_width = d,
+                               .key_width = d,
+                               .value_width = d,
+                               .heads = heads,
+                               .groups = heads,
+                               .head_width = d / heads,
+                               .out_width = d,
+                               .shared_values = spec->shared_values,
+                               .biases = true,
+                               .names = spec->names->projections};
+    char full[160];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    return at_multi_head_declare(params, full, &each, weights);
+}
+
+static at_status declare_block(at_params *params, const at_stack_spec *spec, const char *prefix, at_block *b)
+{
+    const at_stack_names *names = spec->names;
+    int64_t d = (int64_t)spec->width, f = (int64_t)spec->ffn;
+    at_status st = declare_attention(params, spec, prefix, names->self, &b->self);
+    if (st == AT_OK)
+        st = at_norm_declare(params, prefix, names->self_norm, spec->width, &b->self_norm);
+    if (st == AT_OK && spec->cross) {
+        st = declare_attention(params, spec, prefix, names->cross, &b->cross);
+        if (st == AT_OK)
+            st = at_norm_declare(params, prefix, names->cross_norm, spec->width, &b->cross_norm);
+    }
+    if (st == AT_OK)
+        st = at_projection_declare(params, prefix, names->fc1, at_shape2(f, d), true, &b->fc1);
+    if (st == AT_OK)
+        st = at_projection_declare(params, prefix, names->fc2, at_shape2(d, f), true, &b->fc2);
+    if (st == AT_OK)
+        st = at_norm_declare(params, prefix, names->ffn_norm, spec->width, &b->ffn_norm);
+    return st;
+}
+
+at_status at_stack_declare(at_params *params, const at_stack_spec *spec, at_stack *stack)
+{
+    stack->spec = *spec;
+    stack->blocks = at_alloc_zero(spec->layers, sizeof *stack->blocks);
+    if (!stack->blocks)
+        return AT_ENOMEM;
+    char prefix[96];
+    for (size_t i = 0; i < spec->layers; i++) {
+        snprintf(prefix, sizeof prefix, "%s%zu.", spec->names->layers, i);
+        at_status st = declare_block(params, spec, prefix, &stack->blocks[i]);
+        if (st != AT_OK)
+            return st;
+    }
+    if (spec->norm == AT_POST_NORM)
+        return AT_OK;
+    return at_norm_declare(params, "", spec->names->last, spec->width, &stack->last);
+}
+
+void at_stack_free(at_stack *stack)
+{
+    at_free(stack->blocks);
+    stack->blocks = NULL;
+}
+
+/* ---------------------------------------------------------------- running */
+
+/* The pass with what every block of it needs. */
+typedef struct running {
+    const at_stack_spec *spec;
+    const at_stack_pass *pass;
+    at_tape *tape;
+    at_cached_keys *caches; /* (rows->count) with a state, filled anew for each attention */
+} running;
+
+/* All residual sub-layers read alike: in = enter(x); y = sub-layer(in); x = leave(x, y). */
+static at_var *enter(const running *r, at_var *x, const at_norm_weights *norm)
+{
+    return r->spec->norm == AT_PRE_NORM && x ? at_norm_run(r->tape, x, norm) : x;
+}
+
+static at_var *leave(const running *r, at_var *x, at_var *y, const at_norm_weights *norm)
+{
+    if (!x || !y)
+        return NULL;
+    at_var *sum = at_dropout_add(r->tape, x, y, r->spec->dropout, r->pass->rows);
+    return r->spec->norm == AT_POST_NORM && sum ? at_norm_run(r->tape, sum, norm) : sum;
+}
+
+static at_attend_spec attend_spec(const running *r, at_attention_kind kind, size_t layer)
+{
+    return (at_attend_spec){.heads = r->spec->heads,
+                            .groups = r->spec->heads,
+                            .causal = kind == AT_DECODER_SELF,
+                            .dropout = r->spec->attention_dropout,
+                            .queries = *r->pass->rows,
+                            .kind = kind,
+                            .layer = (int)layer};
+}
+
+static size_t blocks_of_layer(const at_stack_spec *spec)
+{
+    return spec->shared_values ? 1 : 2;
+}
+
+static at_cached_keys cached_keys(const running *r, at_cache cache, size_t layer)
+{
+    size_t each = blocks_of_layer(r->spec), first = layer * each;
+    return (at_cached_keys){cache.block[first], cache.block[first + each - 1], cache.rows, cache.length};
+}
+
+/* Copies the new rows' keys or values to the rows that at_state_extend has reserved. */
+static void store_rows(const running *r, size_t into, const at_var *values)
+{
+    size_t width = (size_t)values->shape.dim[1];
+    const at_stack_pass *p = r->pass;
+    const float *from = values->data;
+    for (size_t b = 0; b < p->rows->count; b++) {
+        size_t count = (size_t)(p->rows->offsets[b + 1] - p->rows->offsets[b]);
+        at_cache cache = at_state_self(p->state, p->slots[b]);
+        for (size_t i = 0; i < count; i++, from += width) {
+            float *to = at_state_self_row(p->state, into, cache.rows[cache.length - count + i]);
+            for (size_t j = 0; j < width; j++)
+                to[j] = from[j];
+        }
+    }
+}
+
+static at_var *self_cached(const running *r, const at_multi_head_weights *w, size_t layer, at_var *x,
+                           const at_attend_spec *spec)
+{
+    size_t each = blocks_of_layer(r->spec), width = r->spec->width;
+    at_var *q = at_project(r->tape, &w->query, x), *k = at_project(r->tape, &w->key, x);
+    at_var *v = each == 1 ? k : at_project(r->tape, &w->value, x);
+    if (!q || !k || !v)
+        return NULL;
+    store_rows(r, layer * each, k);
+    if (each == 2)
+        store_rows(r, layer * each + 1, v);
+    for (size_t b = 0; b < r->pass->rows->count; b++)
+        r->caches[b] = cached_keys(r, at_state_self(r->pass->state, r->pass->slots[b]), layer);
+    return at_project(r->tape, &w->out, at_attention_cached(r->tape, q, r->caches, width, width, spec));
+}
+
+static at_var *self_attention(const running *r, const at_block *b, size_t layer, at_var *x)
+{
+    at_attend_spec spec = attend_spec(r, r->spec->causal ? AT_DECODER_SELF : AT_ENCODER_SELF, layer);
+    spec.keys = *r->pass->rows;
+    if (!x)
+        return NULL;
+    return r->pass->state ? self_cached(r, &b->self, layer, x, &spec)
+                          : at_multi_head(r->tape, &b->self, x, x, x, &spec);
+}
+
+static at_var *cross_attention(const running *r, const at_block *b, size_t layer, at_var *x)
+{
+    const at_stack_pass *p = r->pass;
+    at_attend_spec spec = attend_spec(r, AT_CROSS, layer);
+    if (!x)
+        return NULL;
+    if (!p->state) {
+        AT_ASSERT(p->memory_rows);
+        spec.keys = *p->memory_rows;
+        return at_multi_head(r->tape, &b->cross, x, p->memory, p->memory, &spec);
+    }
+    size_t width = r->spec->width;
+    for (size_t i = 0; i < p->rows->count; i++)
+        r->caches[i] = cached_keys(r, at_state_cross(p->state, p->slots[i]), layer);
+    at_var *q = at_project(r->tape, &b->cross.query, x);
+    return at_project(r->tape, &b->cross.out,
+                      at_attention_cached(r->tape, q, r->caches, width, width, &spec));
+}
+
+static at_var *feed_forward(const running *r, const at_block *b, at_var *x)
+{
+    at_var *hidden = at_linear(r->tape, x, b->fc1.weight, b->fc1.bias, r->spec->activation);
+    if (hidden)
+        hidden = at_dropout_add(r->tape, NULL, hidden, r->spec->activation_dropout, r->pass->rows);
+    return at_project(r->tape, &b->fc2, hidden);
+}
+
+at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x)
+{
+    const at_stack_spec *spec = &stack->spec;
+    running r = {.spec = spec, .pass = pass, .tape = pass->tape};
+    if (pass->state)
+        r.caches = at_tape_saved(r.tape, pass->rows->count, sizeof *r.caches);
+    if (pass->state && !r.caches)
+        return NULL;
+    for (size_t i = 0; i < spec->layers && x; i++) {
+        const at_block *b = &stack->blocks[i];
+        at_var *y = self_attention(&r, b, i, enter(&r, x, &b->self_norm));
+        x = leave(&r, x, y, &b->self_norm);
+        if (spec->cross) {
+            y = cross_attention(&r, b, i, enter(&r, x, &b->cross_norm));
+            x = leave(&r, x, y, &b->cross_norm);
+        }
+        y = feed_forward(&r, b, enter(&r, x, &b->ffn_norm));
+        x = leave(&r, x, y, &b->ffn_norm);
+    }
+    return spec->norm == AT_PRE_NORM && x ? at_norm_run(r.tape, x, &stack->last) : x;
+}
+
+/* ---------------------------------------------------------------- state */
+
+size_t at_stack_state_blocks(const at_stack *stack)
+{
+    return blocks_of_layer(&stack->spec) * stack->spec.layers;
+}
+
+void at_stack_state_source(const at_stack *stack, at_tape *tape, at_state *state, at_var *memory,
+                           const at_rows *rows, const int *sources)
+{
+    size_t each = blocks_of_layer(&stack->spec), width = stack->spec.width;
+    for (size_t i = 0; i < each * stack->spec.layers; i++) {
+        const at_multi_head_weights *w = &stack->blocks[i / each].cross;
+        at_var *x = at_project(tape, i % each ? &w->value : &w->key, memory);
+        for (size_t b = 0; b < rows->count && x; b++) {
+            size_t first = (size_t)rows->offsets[b], count = (size_t)rows->offsets[b + 1] - first;
+            at_state_put_source(state, sources[b], i, x->data + first * width, count);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+/* model/stack.h - residual blocks of attention and feed-forward, one above the other: what families share.
+ *
+ * Role    Declares the blocks of an encoder or a decoder and runs rows through them, while
+ *         training (keys are the batch's rows) and while running (keys are a state's): one
+ *         loop for all. A family brings the embedding, the output and its options.
+ *         Vaswani et al. 2017, section 3.1; norm before each sub-layer: Xiong et al. 2020,
+ *         arXiv:2002.04745.
+ * Owns    The array of blocks. at_stack_free. Parameters are the model's.
+ * Shapes  x (N,D) -> (N,D); cross attention: memory (M,D).
+ * Errors  AT_ENOMEM; running: NULL, see the tape.
+ *
+ *     at_stack_spec spec = {.names = &names, .layers = 4, .width = 128, .ffn = 512, .heads = 4,
+ *                           .causal = true, .norm = AT_PRE_NORM, .activation = AT_GELU};
+ *     at_status st = at_stack_declare(&model->params, &spec, &net->stack);
+ *     at_stack_pass pass = {.tape = tape, .rows = &batch->target};               // training
+ *     at_stack_pass pass = {.tape = tape, .rows = rows, .state = state, .slots = slots}; // running
+ *     at_var *y = at_stack_run(&net->stack, &pass, x);
+ */
+#ifndef AT_MODEL_STACK_H
+#define AT_MODEL_STACK_H
+#include "layer/multi_head.h"
+#include "model/state.h"
+
+typedef enum at_norm_place { AT_POST_NORM, AT_PRE_NORM } at_norm_place;
+
+/* What a family's parameters are called: "decoder.layers." + number + "." + "fc1" + ".weight". */
+typedef struct at_stack_names {
+    const char *layers;           /* before the number: "model.decoder.layers." */
+    const char *self, *self_norm; /* "self_attn.", "self_attn_layer_norm" */
+    const char *cross, *cross_norm;
+    const char *fc1, *fc2, *ffn_norm;
+    const char *last; /* the norm at the end, whole: "model.decoder.layer_norm" */
+    const at_projection_names *projections;
+} at_stack_names;
+
+typedef struct at_stack_spec {
+    const at_stack_names *names;
+    size_t layers, width, ffn, heads;
+    bool causal; /* a row sees no later row of its sequence */
+    bool cross;  /* each block also looks at memory */
+    bool shared_values;
+    at_norm_place norm;
+    at_activation activation;
+    float dropout, attention_dropout, activation_dropout;
+} at_stack_spec;
+
+typedef struct at_norm_weights {
+    at_param *gain, *bias;
+} at_norm_weights;
+
+typedef struct at_block {
+    at_multi_head_weights self, cross;
+    at_norm_weights self_norm, cross_norm, ffn_norm;
+    at_projection fc1, fc2;
+} at_block;
+
+typedef struct at_stack {
+    at_stack_spec spec;
+    at_block *blocks;     /* (layers) */
+    at_norm_weights last; /* norm before only */
+} at_stack;
+
+/* One run of rows through a stack. */
+typedef struct at_stack_pass {
+    at_tape *tape;
+    const at_rows *rows;        /* of x */
+    at_var *memory;             /* cross attention without a state */
+    const at_rows *memory_rows; /* of memory */
+    at_state *state;            /* running: new rows for these slots, which the caller has extended */
+    const int *slots;           /* (rows->count) */
+} at_stack_pass;
+
+at_status at_stack_declare(at_params *params, const at_stack_spec *spec, at_stack *stack);
+void at_stack_free(at_stack *stack);
+at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x);
+
+/* Running. Blocks that a layer fills in a pool: keys, then values; or one, when keys are the values. */
+size_t at_stack_state_blocks(const at_stack *stack);
+/* Keys and values of memory for the sources that at_state_encode numbers. */
+void at_stack_state_source(const at_stack *stack, at_tape *tape, at_state *state, at_var *memory,
+                           const at_rows *rows, const int *sources);
+
+/* For the rest of a family: prefix + name + ".weight", ".bias". */
+at_status at_norm_declare(at_params *params, const char *prefix, const char *name, size_t width,
+                          at_norm_weights *norm);
+at_var *at_norm_run(at_tape *tape, at_var *x, const at_norm_weights *norm);
+#endif
