@@ -23,5 +23,24 @@ at_var *at_matmul(at_tape *tape, at_var *a, at_var *b, bool transposed);
  * Srivastava et al. 2014. The mask is a function of (seed, step, operation, example, position). */
 at_var *at_dropout_add(at_tape *tape, at_var *base, at_var *a, float rate, const at_rows *rows);
 
+/* Row i is x's row index[i]; a row may be taken several times. x (N,D) -> (count,D). */
+at_var *at_gather(at_tape *tape, at_var *x, const int32_t *index, size_t count);
+/* Rows first … first+count-1, without a copy; all of them: x itself. */
+at_var *at_slice(at_tape *tape, at_var *x, size_t first, size_t count);
+/* Rows of all parts, one after the other; at least one part, one width. */
+at_var *at_stack(at_tape *tape, at_var *const *parts, size_t count);
+/* Columns first … first+count-1; all of them: x itself. */
+at_var *at_columns(at_tape *tape, at_var *x, size_t first, size_t count);
+/* The mean of each sequence's rows, zeros for an empty one: (N,D) -> (B,D). */
+at_var *at_mean(at_tape *tape, at_var *x, const at_rows *rows);
+/* The larger of each two neighbours: (N,2D) -> (N,D). Goodfellow et al. 2013, arXiv:1302.4389. */
+at_var *at_maxout(at_tape *tape, at_var *x);
+
+/* For those who write operations. */
+/* v's gradient += d_out. */
+void at_add_gradient(at_tape *tape, at_var *v, const float *d_out);
+/* v's gradient += out's, which the operation must not read afterwards: it may be handed on without a copy. */
+void at_pass_gradient(at_tape *tape, at_var *v, at_var *out);
+
 extern const at_op *const at_autograd_ops[]; /* NULL-terminated: the tests walk it */
 #endif

@@ -177,6 +177,67 @@ static void dropouts(void **state)
                                     .training = true});
 }
 
+static const int32_t picked[] = {2, 0, 2, 1, 2};
+
+static at_var *gathered(at_tape *tape, at_var *const *x, const void *context)
+{
+    return at_gather(tape, x[0], picked, *(const size_t *)context);
+}
+
+/* Overlapping slices, and the whole. */
+static at_var *sliced(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    at_var *a = at_slice(tape, x[0], 0, 3), *b = at_slice(tape, x[0], 2, 3);
+    return at_mul(tape, at_slice(tape, at_add(tape, a, b), 1, 1), at_slice(tape, b, 2, 1));
+}
+
+static at_var *stacked(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    at_var *parts[] = {x[0], x[1], x[0], at_slice(tape, x[1], 0, 0), x[1], x[0], x[0], x[0]};
+    return at_stack(tape, parts, sizeof parts / sizeof *parts);
+}
+
+static at_var *some_columns(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    return at_mul(tape, at_columns(tape, x[0], 0, 3), at_columns(tape, x[0], 2, 3));
+}
+
+static void rows_that_move(void **state)
+{
+    (void)state;
+    static const size_t none = 0, all = 5;
+    gradient_check(
+        &(gradient_case){.name = "gather", .build = gathered, .context = &all, .leaves = {at_shape2(3, 70)}});
+    gradient_check(&(gradient_case){
+        .name = "gather nothing", .build = gathered, .context = &none, .leaves = {at_shape2(3, 2)}});
+    gradient_check(&(gradient_case){.name = "slice", .build = sliced, .leaves = {at_shape2(5, 3)}});
+    gradient_check(
+        &(gradient_case){.name = "stack", .build = stacked, .leaves = {at_shape2(2, 3), at_shape2(1, 3)}});
+    gradient_check(&(gradient_case){.name = "columns", .build = some_columns, .leaves = {at_shape2(3, 5)}});
+}
+
+static at_var *averaged(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    return at_mean(tape, x[0], &ragged);
+}
+
+static at_var *largest(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    return at_maxout(tape, x[0]);
+}
+
+static void several_rows_or_columns_in_one(void **state)
+{
+    (void)state;
+    gradient_check(&(gradient_case){.name = "mean", .build = averaged, .leaves = {at_shape2(7, 5)}});
+    gradient_check(&(gradient_case){.name = "maxout", .build = largest, .leaves = {at_shape2(3, 10)}});
+}
+
 static void no_operation_escapes(void **state)
 {
     (void)state;
@@ -194,6 +255,8 @@ int main(void)
         cmocka_unit_test(totals),
         cmocka_unit_test(products),
         cmocka_unit_test(dropouts),
+        cmocka_unit_test(rows_that_move),
+        cmocka_unit_test(several_rows_or_columns_in_one),
         cmocka_unit_test(no_operation_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
