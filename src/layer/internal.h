@@ -9,5 +9,6 @@ enum {
     AT_NORM_CHUNK = 64,     /* rows whose gradients of gain and bias are summed together */
 };
 
-extern const at_op at_op_linear, at_op_embed, at_op_layer_norm, at_op_rms_norm, at_op_rotary;
+extern const at_op at_op_linear, at_op_embed, at_op_layer_norm, at_op_rms_norm, at_op_rotary, at_op_repeated,
+    at_op_repeated_step;
 #endif

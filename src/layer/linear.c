@@ -151,5 +151,7 @@ at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b
     return at_tape_record(tape, &at_op_linear, tape->status == AT_OK ? out : NULL, in, 3, saved);
 }
 
-const at_op *const at_layer_ops[] = {&at_op_linear,   &at_op_embed,  &at_op_layer_norm,
-                                     &at_op_rms_norm, &at_op_rotary, NULL};
+const at_op *const at_layer_ops[] = {
+    &at_op_linear, &at_op_embed,    &at_op_layer_norm,    &at_op_rms_norm,
+    &at_op_rotary, &at_op_repeated, &at_op_repeated_step, NULL,
+};

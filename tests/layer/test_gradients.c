@@ -1,6 +1,7 @@
 /* Every layer against finite differences, by its rows and by its parameters. */
 #include "layer/multi_head.h"
 #include "layer/rotary.h"
+#include "layer/repeated.h"
 #include "tests/gradient.h"
 
 static const int32_t offsets[] = {0, 3, 3, 8, 9}, key_offsets[] = {0, 4, 6, 6, 12};
@@ -76,6 +77,38 @@ static void one_matrix_used_twice(void **state)
                                     .leaves = {at_shape2(3, 5)},
                                     .params = &params});
     at_params_free(&params);
+}
+
+/* h = tanh(h w^T + b + x_t) with fewer rows at each step, as when sentences end. */
+static at_var *repeated(at_tape *tape, at_var *const *x, const void *context)
+{
+    const linear_case *c = context;
+    static const size_t counts[] = {4, 4, 2, 1};
+    at_repeated *r = at_repeated_new(tape, c->w, c->b, 11);
+    at_var *h = x[1];
+    for (size_t t = 0, first = 0; t < 4; first += counts[t++]) {
+        at_var *add = t == 1 ? NULL : at_slice(tape, x[0], first, counts[t]);
+        h = at_activate(tape, at_repeated_step(tape, r, at_slice(tape, h, 0, counts[t]), add), AT_TANH);
+    }
+    return h;
+}
+
+static void a_matrix_in_a_loop(void **state)
+{
+    (void)state;
+    for (int bias = 0; bias < 2; bias++) {
+        at_params params = {0};
+        linear_case c = {declare(&params, "w", at_shape2(5, 5)), NULL, AT_LINEAR};
+        if (bias)
+            c.b = declare(&params, "b", at_shape1(5));
+        fill(&params);
+        gradient_check(&(gradient_case){.name = "repeated",
+                                        .build = repeated,
+                                        .context = &c,
+                                        .leaves = {at_shape2(11, 5), at_shape2(4, 5)},
+                                        .params = &params});
+        at_params_free(&params);
+    }
 }
 
 typedef struct norm_case {
@@ -310,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linears),
         cmocka_unit_test(one_matrix_used_twice),
+        cmocka_unit_test(a_matrix_in_a_loop),
         cmocka_unit_test(norms),
         cmocka_unit_test(norms_without_a_bias),
         cmocka_unit_test(rotary_positions),
