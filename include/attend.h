@@ -95,6 +95,21 @@ AT_API at_status at_translator_open(const char *folder, const at_open_options *o
                                     at_translator **translator);
 AT_API void at_translator_close(at_translator *translator); /* NULL is fine */
 
+/* --- Whose attention, and of what. ------------------------------------------------------------ */
+
+/* A layer or a head, from 0; or one of these. */
+enum {
+    AT_MEAN = -1, /* the mean over all */
+    AT_OWN = -2,  /* of cross attention, layer and head both: those that the model's config.json names for
+                     alignments ("attend.align"); otherwise the mean */
+};
+
+typedef enum at_unit {
+    AT_UNIT_WORD,   /* what white space separates, punctuation apart; in scripts without spaces a piece */
+    AT_UNIT_SPACED, /* what white space separates: the words of tokenized corpora */
+    AT_UNIT_PIECE,  /* the tokenizer's pieces */
+} at_unit;
+
 /* --- Translating. Vaswani et al. 2017; beam search with length-normalised scores. ------------- */
 
 typedef struct at_translate_options {
@@ -139,7 +154,7 @@ AT_API at_status at_translate(at_translator *translator, const char *const *line
 typedef enum at_view_kind {
     AT_VIEW_CROSS,   /* target words look at source words */
     AT_VIEW_ENCODER, /* source words look at each other */
-    AT_VIEW_DECODER, /* target words look at those before them */
+    AT_VIEW_DECODER, /* target words (rows) look at <s> and those before them (columns) */
 } at_view_kind;
 
 typedef struct at_view_options {
@@ -167,6 +182,39 @@ typedef struct at_view {
 AT_API at_status at_view_new(at_translator *translator, const char *source, const char *target,
                              const at_view_options *options, at_view **view);
 AT_API void at_view_free(at_view *view); /* NULL is fine */
+
+/* All attention of one pair from one pass: every layer and head of every kind that the model has. */
+typedef struct at_bundle_options {
+    size_t struct_size;
+    bool pieces;     /* pieces of the tokenizer instead of words */
+    int beam;        /* for the translation that is looked at; 0: the model's own */
+    int layer, head; /* only these, for long inputs; -1: all */
+} at_bundle_options;
+
+#define AT_BUNDLE_DEFAULTS                          \
+    {                                               \
+        sizeof(at_bundle_options), false, 0, -1, -1 \
+    }
+
+typedef struct at_bundle_part {
+    at_view_kind kind;
+    int first_layer, first_head; /* which the first map is; 0 unless the options name one */
+    int layers, heads;
+    const char *const *row_words, *const *column_words;
+    size_t rows, columns;
+    const float *weights; /* (layers, heads, rows, columns): each row sums to 1 */
+} at_bundle_part;
+
+typedef struct at_bundle {
+    const char *translation;
+    at_bundle_part parts[3]; /* the kinds there are, in the order of at_view_kind */
+    size_t count;            /* of parts, at least 1 */
+} at_bundle;
+
+/* target as in at_view_new. AT_ENOSUP for a model without attention. */
+AT_API at_status at_bundle_new(at_translator *translator, const char *source, const char *target,
+                               const at_bundle_options *options, at_bundle **bundle);
+AT_API void at_bundle_free(at_bundle *bundle); /* NULL is fine */
 
 #ifdef __cplusplus
 }

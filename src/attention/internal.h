@@ -3,7 +3,7 @@
 #define AT_ATTENTION_INTERNAL_H
 #include "attention/trace.h"
 
-bool at_trace_wants(const at_trace *trace, at_attention_kind kind, int layer, int head);
+bool at_trace_wants(at_trace *trace, at_attention_kind kind, int layer, int head);
 /* A new map of the trace, weights uninitialised; NULL: no memory. */
 at_trace_map *at_trace_add(at_trace *trace, const at_trace_map *like);
 

@@ -1,4 +1,5 @@
 #include "attention/trace.h"
+#include <stdio.h>
 #include <string.h>
 #include "attention/internal.h"
 #include "base/arena.h"
@@ -9,11 +10,12 @@ typedef struct wish {
     int layer, head;
 } wish;
 
-enum { MAX_WISHES = 8 };
+enum { MAX_WISHES = 8, KINDS = 3 };
 
 struct at_trace {
     wish wishes[MAX_WISHES];
     size_t wished;
+    int layers[KINDS], heads[KINDS]; /* seen */
     at_trace_map *maps;
     size_t count, capacity;
     at_arena *arena;
@@ -58,8 +60,10 @@ static bool matches(int wanted, int is)
     return wanted < 0 || wanted == is;
 }
 
-bool at_trace_wants(const at_trace *trace, at_attention_kind kind, int layer, int head)
+bool at_trace_wants(at_trace *trace, at_attention_kind kind, int layer, int head)
 {
+    trace->layers[kind] = layer + 1 > trace->layers[kind] ? layer + 1 : trace->layers[kind];
+    trace->heads[kind] = head + 1 > trace->heads[kind] ? head + 1 : trace->heads[kind];
     for (size_t i = 0; i < trace->wished; i++) {
         const wish *w = &trace->wishes[i];
         if (w->kind == kind && matches(w->layer, layer) && matches(w->head, head))
@@ -80,6 +84,16 @@ at_trace_map *at_trace_add(at_trace *trace, const at_trace_map *like)
     *map = *like;
     map->weights = weights;
     return map;
+}
+
+int at_trace_layers(const at_trace *trace, at_attention_kind kind)
+{
+    return trace->layers[kind];
+}
+
+int at_trace_heads(const at_trace *trace, at_attention_kind kind)
+{
+    return trace->heads[kind];
 }
 
 size_t at_trace_count(const at_trace *trace)
@@ -112,16 +126,16 @@ const char *at_attention_kind_name(at_attention_kind kind)
 /* Says which layers and heads there are, since the one asked for is not among them. */
 static at_status no_such_map(const at_trace *trace, at_attention_kind kind, int layer, int head)
 {
-    int layers = 0, heads = 0;
-    for (size_t i = 0; i < trace->count; i++) {
-        const at_trace_map *m = &trace->maps[i];
-        if (m->kind != kind)
-            continue;
-        layers = m->layer + 1 > layers ? m->layer + 1 : layers;
-        heads = m->head + 1 > heads ? m->head + 1 : heads;
-    }
-    return at_fail(AT_EARG, "no %s attention of layer %d, head %d: there are layers 0 to %d, heads 0 to %d",
-                   at_attention_kind_name(kind), layer, head, layers - 1, heads - 1);
+    const char *name = at_attention_kind_name(kind);
+    if (trace->layers[kind] == 0)
+        return at_fail(AT_ENOSUP, "this model has no %s attention, so there are no weights to look at", name);
+    char which[2][16] = {"mean", "mean"};
+    if (layer >= 0)
+        snprintf(which[0], sizeof which[0], "%d", layer);
+    if (head >= 0)
+        snprintf(which[1], sizeof which[1], "%d", head);
+    return at_fail(AT_EARG, "no %s attention of layer %s, head %s: there are layers 0 to %d, heads 0 to %d",
+                   name, which[0], which[1], trace->layers[kind] - 1, trace->heads[kind] - 1);
 }
 
 at_status at_trace_mean(const at_trace *trace, at_attention_kind kind, int layer, int head, size_t sequence,

@@ -30,12 +30,15 @@ at_trace *at_trace_new(void);
 void at_trace_free(at_trace *trace);
 void at_trace_clear(at_trace *trace); /* forgets maps, keeps the wish */
 void at_trace_want(at_trace *trace, at_attention_kind kind, int layer, int head); /* -1: all */
+/* Of the attention that has run with this trace, wanted or not: 0 when there was none of that kind. */
+int at_trace_layers(const at_trace *trace, at_attention_kind kind);
+int at_trace_heads(const at_trace *trace, at_attention_kind kind);
 size_t at_trace_count(const at_trace *trace);
 const at_trace_map *at_trace_at(const at_trace *trace, size_t index);
 const at_trace_map *at_trace_find(const at_trace *trace, at_attention_kind kind, int layer, int head,
                                   size_t sequence);
 /* Mean over the maps that match (-1: all), into out (queries, keys). AT_EARG when none does: the message says
- * which layers and heads there are. */
+ * which layers and heads there are; AT_ENOSUP when no attention of that kind has run. */
 at_status at_trace_mean(const at_trace *trace, at_attention_kind kind, int layer, int head, size_t sequence,
                         float *out, size_t queries, size_t keys);
 const char *at_attention_kind_name(at_attention_kind kind);

@@ -15,8 +15,9 @@ struct at_translator {
     at_tape *tape;
     at_folder *folder;
     at_preprocess preprocess;
-    at_beam_options decode; /* the model's own */
-    pthread_mutex_t lock;   /* one call at a time uses exec and tape */
+    at_beam_options decode;      /* the model's own */
+    int align_layer, align_head; /* config.json's attend.align; AT_MEAN without */
+    pthread_mutex_t lock;        /* one call at a time uses exec and tape */
 };
 
 /* One line, or a part of one that was too long: its pieces, </s> at the end. */
@@ -41,12 +42,33 @@ at_status at_expect_finite(const at_hypotheses *found);
 /* Text of a hypothesis, with what preprocessing took away given back. */
 at_status at_spell(const at_translator *translator, const int32_t *ids, size_t count, at_buf *text);
 
-/* Weights of one source made to say one target, in words or pieces. */
+/* A source and a target in pieces. */
+typedef struct at_pair {
+    at_ids source, target; /* the source ends with </s>; the target may */
+    char *translation;     /* the target's text, where at_pair_make has made it; else NULL */
+} at_pair;
+
+/* target NULL: the model's own translation by a search with `beam` (0: the model's own). The target comes
+ * without </s>. AT_EARG when either side is empty or longer than the model reaches. */
+at_status at_pair_make(at_translator *translator, const char *source, const char *target, int beam,
+                       at_pair *pair);
+void at_pair_free(at_pair *pair);
+
+/* Runs all pairs in one pass, targets forced, with `trace` on the tape; decode false: the encoder alone. */
+at_status at_trace_pairs(at_translator *translator, const at_pair *pairs, size_t count, bool decode,
+                         at_trace *trace);
+/* What rows and columns of one kind's weights stand for: rows of a decoder what was said, columns what it had
+ * read. */
+at_status at_look_words(const at_translator *translator, const at_pair *pair, at_attention_kind kind,
+                        at_unit unit, at_words *rows, at_words *columns);
+/* (rows->pieces, columns->pieces) -> (rows->count, columns->count). */
+void at_join_pieces(const float *pieces, const at_words *rows, const at_words *columns, float *words);
+
+/* Weights of sources made to say targets. */
 typedef struct at_look {
     at_attention_kind kind;
-    int layer, head;
-    bool pieces;
-    at_ids source, target; /* each ends with </s>; not owned */
+    int layer, head; /* or AT_MEAN, AT_OWN */
+    at_unit unit;
 } at_look;
 
 typedef struct at_looked {
@@ -54,6 +76,8 @@ typedef struct at_looked {
     float *weights; /* (row_words.count, column_words.count) */
 } at_looked;
 
-at_status at_look_at(at_translator *translator, const at_look *look, at_looked *looked);
+/* One of `looked` for each pair. */
+at_status at_look_at(at_translator *translator, const at_look *look, const at_pair *pairs, size_t count,
+                     at_looked *looked);
 void at_looked_free(at_looked *looked);
 #endif

@@ -1,91 +1,179 @@
-/* Attention while a source is made to say a target: one pass over the whole pair with a trace on the tape.
- * The causal mask makes each row what it was when the words came one by one, so beams need not carry weights
+/* Attention while sources are made to say targets: one pass over all pairs with a trace on the tape. The
+ * causal mask makes each row what it was when the words came one by one, so beams need not carry weights
  * along. */
 #include <string.h>
 #include "base/memory.h"
 #include "task/internal.h"
 
-static at_status run_traced(at_translator *t, const at_look *look, at_trace *trace)
+/* The rows of all pairs, one after the other. */
+typedef struct all_rows {
+    int32_t *source_offsets, *target_offsets; /* (count+1) */
+    int32_t *source, *in, *out;
+} all_rows;
+
+static at_status lay_out(const at_pair *pairs, size_t count, int32_t bos, all_rows *r)
 {
-    size_t n = look->target.count;
-    int32_t source_offsets[] = {0, (int32_t)look->source.count}, target_offsets[] = {0, (int32_t)n};
-    int32_t *in = at_alloc_array(n, sizeof *in);
-    if (!in)
+    r->source_offsets = at_alloc_zero(count + 1, sizeof *r->source_offsets);
+    r->target_offsets = at_alloc_zero(count + 1, sizeof *r->target_offsets);
+    if (!r->source_offsets || !r->target_offsets)
         return AT_ENOMEM;
+    for (size_t b = 0; b < count; b++) {
+        r->source_offsets[b + 1] = r->source_offsets[b] + (int32_t)pairs[b].source.count;
+        r->target_offsets[b + 1] = r->target_offsets[b] + (int32_t)pairs[b].target.count;
+    }
+    r->source = at_alloc_array((size_t)r->source_offsets[count] + 1, sizeof *r->source);
+    r->in = at_alloc_array((size_t)r->target_offsets[count] + 1, sizeof *r->in);
+    r->out = at_alloc_array((size_t)r->target_offsets[count] + 1, sizeof *r->out);
+    if (!r->source || !r->in || !r->out)
+        return AT_ENOMEM;
+    for (size_t b = 0; b < count; b++) {
+        const at_ids *source = &pairs[b].source, *target = &pairs[b].target;
+        AT_ASSERT(source->count > 0 && target->count > 0);
+        int32_t *in = r->in + r->target_offsets[b];
+        memcpy(r->source + r->source_offsets[b], source->id, source->count * sizeof *r->source);
+        memcpy(r->out + r->target_offsets[b], target->id, target->count * sizeof *r->out);
+        in[0] = bos;
+        memcpy(in + 1, target->id, (target->count - 1) * sizeof *in);
+    }
+    return AT_OK;
+}
+
+at_status at_trace_pairs(at_translator *t, const at_pair *pairs, size_t count, bool decode, at_trace *trace)
+{
     const at_model *model = t->folder->model;
-    in[0] = model->vocabulary.bos;
-    memcpy(in + 1, look->target.id, (n - 1) * sizeof *in);
-    at_batch batch = {.source = {1, source_offsets, NULL},
-                      .target = {1, target_offsets, NULL},
-                      .source_ids = look->source.id,
-                      .target_in = in,
-                      .target_out = look->target.id};
-    at_tape_begin(t->tape, AT_TAPE_RUN, 0, 0);
-    t->tape->trace = trace;
-    at_var *memory = model->family->encode(model, t->tape, &batch);
-    if (look->kind != AT_ENCODER_SELF)
-        model->family->decode(model, t->tape, &batch, memory);
-    t->tape->trace = NULL;
-    at_status st = at_tape_status(t->tape);
-    at_tape_reset(t->tape);
-    at_free(in);
+    all_rows r = {0};
+    at_status st = lay_out(pairs, count, model->vocabulary.bos, &r);
+    if (st == AT_OK) {
+        at_batch batch = {.source = {count, r.source_offsets, NULL},
+                          .target = {count, r.target_offsets, NULL},
+                          .source_ids = r.source,
+                          .target_in = r.in,
+                          .target_out = r.out};
+        at_tape_begin(t->tape, AT_TAPE_RUN, 0, 0);
+        t->tape->trace = trace;
+        at_var *memory = model->family->encode(model, t->tape, &batch);
+        if (decode)
+            model->family->decode(model, t->tape, &batch, memory);
+        t->tape->trace = NULL;
+        st = at_tape_status(t->tape);
+        at_tape_reset(t->tape);
+    }
+    at_free(r.source_offsets);
+    at_free(r.target_offsets);
+    at_free(r.source);
+    at_free(r.in);
+    at_free(r.out);
     return st;
 }
 
-/* Sums columns of a word's pieces, takes the mean over rows of a word's pieces: rows go on summing to 1. */
-static void join_pieces(const float *pieces, const at_words *rows, const at_words *columns, float *words)
+/* Columns of a word's pieces are summed, rows of a word's pieces averaged, as in Clark et al. 2019,
+ * arXiv:1906.04341, section 4: rows go on summing to 1. */
+void at_join_pieces(const float *pieces, const at_words *rows, const at_words *columns, float *words)
 {
     memset(words, 0, rows->count * columns->count * sizeof *words);
-    for (size_t i = 0; i < rows->pieces; i++) {
-        size_t mates = 0;
-        for (size_t j = 0; j < rows->pieces; j++)
-            mates += rows->word[j] == rows->word[i];
+    for (size_t i = 0, mates; i < rows->pieces; i += mates) {
+        for (mates = 1; i + mates < rows->pieces && rows->word[i + mates] == rows->word[i];)
+            mates++;
         float *to = words + (size_t)rows->word[i] * columns->count;
-        for (size_t j = 0; j < columns->pieces; j++)
-            to[columns->word[j]] += pieces[i * columns->pieces + j] / (float)mates;
+        for (size_t k = i; k < i + mates; k++) {
+            for (size_t j = 0; j < columns->pieces; j++)
+                to[columns->word[j]] += pieces[k * columns->pieces + j] / (float)mates;
+        }
     }
 }
 
-static at_status name_words(const at_translator *t, const at_ids *ids, bool pieces, at_words *words)
+static at_status name(const at_translator *t, const int32_t *ids, size_t count, at_unit unit, at_words *words)
 {
-    return pieces ? at_words_pieces(t->folder->tokenizer, ids->id, ids->count, words)
-                  : at_words_find(t->folder->tokenizer, ids->id, ids->count, words);
+    const at_tokenizer *tokenizer = t->folder->tokenizer;
+    switch (unit) {
+    case AT_UNIT_WORD:
+        return at_words_find(tokenizer, ids, count, words);
+    case AT_UNIT_SPACED:
+        return at_words_spaced(tokenizer, ids, count, words);
+    case AT_UNIT_PIECE:
+        break;
+    }
+    return at_words_pieces(tokenizer, ids, count, words);
 }
 
-static at_status join(at_translator *t, const at_look *look, const at_trace *trace, at_looked *out)
+/* What the decoder had read: <s> and all that was said but the last piece. The words are found with that
+ * piece too, so that the last is written out in full. */
+static at_status name_read(const at_translator *t, const at_ids *said, at_unit unit, at_words *words)
 {
-    bool cross = look->kind == AT_CROSS;
-    const at_ids *rows = look->kind == AT_ENCODER_SELF ? &look->source : &look->target;
-    const at_ids *columns = cross || look->kind == AT_ENCODER_SELF ? &look->source : &look->target;
-    at_status st = name_words(t, rows, look->pieces, &out->row_words);
+    int32_t *ids = at_alloc_array(said->count + 1, sizeof *ids);
+    if (!ids)
+        return AT_ENOMEM;
+    ids[0] = t->folder->model->vocabulary.bos;
+    memcpy(ids + 1, said->id, said->count * sizeof *ids);
+    at_status st = name(t, ids, said->count + 1, unit, words);
+    if (st == AT_OK) {
+        words->pieces = said->count;
+        words->count = (size_t)words->word[said->count - 1] + 1;
+    }
+    at_free(ids);
+    return st;
+}
+
+at_status at_look_words(const at_translator *t, const at_pair *pair, at_attention_kind kind, at_unit unit,
+                        at_words *rows, at_words *columns)
+{
+    const at_ids *source = &pair->source, *target = &pair->target;
+    bool encoder = kind == AT_ENCODER_SELF;
+    at_status st = encoder ? name(t, source->id, source->count, unit, rows)
+                           : name(t, target->id, target->count, unit, rows);
     if (st == AT_OK)
-        st = name_words(t, columns, look->pieces, &out->column_words);
+        st = kind == AT_DECODER_SELF ? name_read(t, target, unit, columns)
+                                     : name(t, source->id, source->count, unit, columns);
+    return st;
+}
+
+/* The model's own layer and head for alignments, where both are left to it; its mean when it names none. */
+static void choose(const at_translator *t, const at_look *look, int *layer, int *head)
+{
+    bool own = look->kind == AT_CROSS && look->layer == AT_OWN && look->head == AT_OWN;
+    *layer = own ? t->align_layer : look->layer;
+    *head = own ? t->align_head : look->head;
+    *layer = *layer == AT_OWN ? AT_MEAN : *layer;
+    *head = *head == AT_OWN ? AT_MEAN : *head;
+}
+
+static at_status join(at_translator *t, const at_look *look, const at_pair *pair, const at_trace *trace,
+                      size_t sequence, at_looked *out)
+{
+    int layer, head;
+    choose(t, look, &layer, &head);
+    at_status st = at_look_words(t, pair, look->kind, look->unit, &out->row_words, &out->column_words);
     if (st != AT_OK)
         return st;
-    float *pieces = at_alloc_array(rows->count * columns->count, sizeof *pieces);
+    size_t rows = out->row_words.pieces, columns = out->column_words.pieces;
+    float *pieces = at_alloc_array(rows * columns, sizeof *pieces);
     out->weights = at_alloc_array(out->row_words.count * out->column_words.count, sizeof *out->weights);
-    st = pieces && out->weights ? at_trace_mean(trace, look->kind, look->layer, look->head, 0, pieces,
-                                                rows->count, columns->count)
-                                : AT_ENOMEM;
+    st = pieces && out->weights
+             ? at_trace_mean(trace, look->kind, layer, head, sequence, pieces, rows, columns)
+             : AT_ENOMEM;
     if (st == AT_OK)
-        join_pieces(pieces, &out->row_words, &out->column_words, out->weights);
+        at_join_pieces(pieces, &out->row_words, &out->column_words, out->weights);
     at_free(pieces);
     return st;
 }
 
-at_status at_look_at(at_translator *t, const at_look *look, at_looked *out)
+at_status at_look_at(at_translator *t, const at_look *look, const at_pair *pairs, size_t count,
+                     at_looked *out)
 {
-    *out = (at_looked){0};
+    for (size_t i = 0; i < count; i++)
+        out[i] = (at_looked){0};
     at_trace *trace = at_trace_new();
     if (!trace)
         return AT_ENOMEM;
-    at_trace_want(trace, look->kind, -1, -1);
-    at_status st = run_traced(t, look, trace);
-    if (st == AT_OK)
-        st = join(t, look, trace, out);
+    int layer, head;
+    choose(t, look, &layer, &head);
+    at_trace_want(trace, look->kind, layer, head);
+    at_status st = at_trace_pairs(t, pairs, count, look->kind != AT_ENCODER_SELF, trace);
+    for (size_t i = 0; i < count && st == AT_OK; i++)
+        st = join(t, look, &pairs[i], trace, i, &out[i]);
     at_trace_free(trace);
-    if (st != AT_OK)
-        at_looked_free(out);
+    for (size_t i = 0; i < count && st != AT_OK; i++)
+        at_looked_free(&out[i]);
     return st;
 }
 

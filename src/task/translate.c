@@ -89,13 +89,10 @@ static at_status align(job *j, const at_segment *segment, const at_hypothesis *h
     size_t words = without_end(j->t, h);
     if (words == 0)
         return AT_OK;
-    at_look look = {.kind = AT_CROSS,
-                    .layer = j->options.layer,
-                    .head = j->options.head,
-                    .source = segment->ids,
-                    .target = {(int32_t *)(uintptr_t)h->ids, words, words}};
+    at_look look = {AT_CROSS, j->options.layer, j->options.head, AT_UNIT_WORD};
+    at_pair pair = {segment->ids, {(int32_t *)(uintptr_t)h->ids, words, words}, NULL};
     at_looked looked;
-    at_status st = at_look_at(j->t, &look, &looked);
+    at_status st = at_look_at(j->t, &look, &pair, 1, &looked);
     if (st != AT_OK)
         return st;
     st = add_weights(a, &looked);

@@ -5,6 +5,7 @@
 static at_status read_sections(at_translator *t)
 {
     static const char *const also[] = {NULL};
+    t->align_layer = t->align_head = AT_MEAN;
     at_status st = at_fields_default(at_beam_fields, &t->decode);
     if (st == AT_OK && t->folder->decode)
         st = at_fields_read(at_beam_fields, &t->decode, t->folder->decode, also);

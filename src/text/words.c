@@ -31,23 +31,27 @@ static void mark_edges(const char *text, uint8_t *kind, size_t begin, size_t end
             kind[i] = first < end && i < first ? OPENING : CLOSING;
 }
 
+/* What makes a word. */
+enum unit { WORD, SPACED, PIECE };
+
 /* Kinds of text[begin, end), which lies between special tokens. */
-static void mark_kinds(const char *text, uint8_t *kind, size_t begin, size_t end)
+static void mark_kinds(const char *text, uint8_t *kind, size_t begin, size_t end, enum unit unit)
 {
     size_t edge = begin;
     for (size_t i = begin, step; i < end; i += step) {
         uint32_t c = 0;
         step = at_utf8_decode(text + i, end - i, &c);
-        bool space = step && at_utf8_is_space(c), unspaced = step && at_utf8_is_unspaced(c);
+        bool space = step && at_utf8_is_space(c), unspaced = step && unit != SPACED && at_utf8_is_unspaced(c);
         step += step == 0;
         kind[i] = space ? SPACE : unspaced ? UNSPACED : LETTER;
         memset(kind + i + 1, INSIDE, step - 1);
-        if (!space && !unspaced)
+        if ((!space && !unspaced) || unit == SPACED)
             continue;
         mark_edges(text, kind, edge, i);
         edge = i + step;
     }
-    mark_edges(text, kind, edge, end);
+    if (unit != SPACED)
+        mark_edges(text, kind, edge, end);
 }
 
 static size_t skip_space(const uint8_t *kind, size_t i, size_t end)
@@ -78,10 +82,11 @@ static bool begins_word(const uint8_t *kind, size_t word, size_t begin, size_t e
 }
 
 /* Spans, the text as a whole, and the kind of each of its bytes. */
-static at_status lay_out(const at_tokenizer *t, const int32_t *ids, size_t count, at_words *words,
+static at_status lay_out(const at_tokenizer *t, const int32_t *ids, enum unit unit, at_words *words,
                          at_buf *text, uint8_t **kinds)
 {
     at_status st = AT_OK;
+    size_t count = words->pieces;
     for (size_t i = 0; i < count && st == AT_OK; i++) {
         words->span[i].begin = text->length;
         st = at_tokenizer_decode(t, ids + i, 1, false, text);
@@ -97,11 +102,11 @@ static at_status lay_out(const at_tokenizer *t, const int32_t *ids, size_t count
         size_t begin = words->span[i].begin, end = words->span[i].end;
         if (!at_tokenizer_is_special(t, ids[i]))
             continue;
-        mark_kinds(text->data, kind, plain, begin);
+        mark_kinds(text->data, kind, plain, begin, unit);
         memset(kind + begin, SPECIAL, end - begin);
         plain = end;
     }
-    mark_kinds(text->data, kind, plain, text->length);
+    mark_kinds(text->data, kind, plain, text->length, unit);
     return AT_OK;
 }
 
@@ -148,7 +153,7 @@ static void cut(const int32_t *ids, const at_tokenizer *t, at_words *words, cons
     }
 }
 
-static at_status find(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, bool whole,
+static at_status find(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, enum unit unit,
                       at_words *words)
 {
     *words = (at_words){.pieces = count};
@@ -161,10 +166,10 @@ static at_status find(const at_tokenizer *tokenizer, const int32_t *ids, size_t 
     words->text = at_alloc_zero(count, sizeof *words->text);
     at_status st = words->word && words->span && words->text ? AT_OK : AT_ENOMEM;
     if (st == AT_OK)
-        st = lay_out(tokenizer, ids, count, words, &text, &kind);
-    if (st == AT_OK && whole)
+        st = lay_out(tokenizer, ids, unit, words, &text, &kind);
+    if (st == AT_OK && unit != PIECE)
         cut(ids, tokenizer, words, &text, kind, &texts);
-    for (size_t i = 0; i < count && st == AT_OK && !whole; i++) {
+    for (size_t i = 0; i < count && st == AT_OK && unit == PIECE; i++) {
         words->word[i] = (int32_t)words->count++;
         put_valid(text.data, words->span[i].begin, words->span[i].end, 0x2581, &texts);
     }
@@ -186,12 +191,17 @@ static at_status find(const at_tokenizer *tokenizer, const int32_t *ids, size_t 
 
 at_status at_words_find(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, at_words *words)
 {
-    return find(tokenizer, ids, count, true, words);
+    return find(tokenizer, ids, count, WORD, words);
+}
+
+at_status at_words_spaced(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, at_words *words)
+{
+    return find(tokenizer, ids, count, SPACED, words);
 }
 
 at_status at_words_pieces(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, at_words *words)
 {
-    return find(tokenizer, ids, count, false, words);
+    return find(tokenizer, ids, count, PIECE, words);
 }
 
 void at_words_free(at_words *words)

@@ -30,6 +30,9 @@ typedef struct at_words {
 } at_words;
 
 at_status at_words_find(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, at_words *words);
+/* The same with words that only white space and special tokens separate, in every script: the words of
+ * tokenized corpora, and of alignments that come with them. */
+at_status at_words_spaced(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, at_words *words);
 /* The same with every piece a word of its own; a space at its beginning is shown as U+2581. */
 at_status at_words_pieces(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, at_words *words);
 void at_words_free(at_words *words);

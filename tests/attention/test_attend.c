@@ -273,7 +273,7 @@ static void a_trace_is_a_request(void **state)
         sum += (double)out[s];
     assert_true(fabs(sum - 1) < 1e-5);
     check_fails(at_trace_mean(one, AT_CROSS, 3, -1, 0, out, 3, 4), AT_EARG,
-                "there are layers 0 to 0, heads 0 to 3");
+                "there are layers 0 to 1, heads 0 to 3");
     check_fails(at_trace_mean(one, AT_ENCODER_SELF, -1, -1, 0, out, 3, 4), AT_EARG, "encoder");
     check_fails(at_trace_mean(one, AT_CROSS, -1, -1, 0, out, 4, 3), AT_ESHAPE, "want (4,3), got (3,4)");
     at_trace_clear(one);

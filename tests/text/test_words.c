@@ -28,13 +28,15 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void expect_words(const char *text, bool close, const char *joined)
+typedef at_status find_words(const at_tokenizer *, const int32_t *, size_t, at_words *);
+
+static void expect_found(find_words *find, const char *text, bool close, const char *joined)
 {
     at_ids ids = {0};
     at_words words = {0};
     at_buf got = {0}, decoded = {0};
     check_ok(at_tokenizer_encode(tokenizer, text, strlen(text), &(at_encoding){.close = close}, &ids));
-    check_ok(at_words_find(tokenizer, ids.id, ids.count, &words));
+    check_ok(find(tokenizer, ids.id, ids.count, &words));
     assert_int_equal(words.pieces, ids.count);
     for (size_t i = 0; i < words.count; i++)
         at_buf_printf(&got, "%s%s", i ? "|" : "", words.text[i]);
@@ -56,6 +58,22 @@ static void expect_words(const char *text, bool close, const char *joined)
     at_ids_free(&ids);
     at_buf_free(&got);
     at_buf_free(&decoded);
+}
+
+static void expect_words(const char *text, bool close, const char *joined)
+{
+    expect_found(at_words_find, text, close, joined);
+}
+
+static void spaced_words(void **state)
+{
+    (void)state;
+    expect_found(at_words_spaced, "Tom chases Jerry.", true, "Tom|chases|Jerry.|</s>");
+    expect_found(at_words_spaced, "  \"Tom chases , Jerry . ", false, "\"Tom|chases|,|Jerry|.");
+    expect_found(at_words_spaced, "汤姆追杰瑞。", true, "汤姆追杰瑞。|</s>");
+    expect_found(at_words_spaced, "汤姆 追 Jerry。", false, "汤姆|追|Jerry。");
+    expect_found(at_words_spaced, "a\u00A0b", false, "a|b");
+    expect_found(at_words_spaced, "", true, "</s>");
 }
 
 static void whitespace_words(void **state)
@@ -118,7 +136,8 @@ static void any_text_has_words(void **state)
         check_ok(at_tokenizer_encode(tokenizer, text.data ? text.data : "", text.length,
                                      &(at_encoding){.special = round % 2, .dropout = 0.5, .rng = &rng},
                                      &ids));
-        check_ok(at_words_find(tokenizer, ids.id, ids.count, &words));
+        find_words *find = round % 3 ? at_words_find : at_words_spaced;
+        check_ok(find(tokenizer, ids.id, ids.count, &words));
         for (size_t i = 1; i < ids.count; i++)
             assert_true(words.word[i] == words.word[i - 1] || words.word[i] == words.word[i - 1] + 1);
         assert_true(ids.count == 0 || words.word[ids.count - 1] + 1 == (int32_t)words.count);
@@ -130,9 +149,11 @@ static void any_text_has_words(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whitespace_words), cmocka_unit_test(pieces_of_unspaced_scripts),
-        cmocka_unit_test(bad_bytes_are_shown), cmocka_unit_test(pieces_as_words),
-        cmocka_unit_test(any_text_has_words)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(spaced_words),
+                                       cmocka_unit_test(whitespace_words),
+                                       cmocka_unit_test(pieces_of_unspaced_scripts),
+                                       cmocka_unit_test(bad_bytes_are_shown),
+                                       cmocka_unit_test(pieces_as_words),
+                                       cmocka_unit_test(any_text_has_words)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
