@@ -111,7 +111,7 @@ static void stack_backward(at_tape *tape, const at_node *node)
 
 const at_op at_op_stack = {"stack", stack_backward};
 
-at_var *at_stack(at_tape *tape, at_var *const *parts, size_t count)
+at_var *at_stack_rows(at_tape *tape, at_var *const *parts, size_t count)
 {
     AT_ASSERT(count > 0);
     int64_t rows = 0;

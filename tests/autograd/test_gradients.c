@@ -196,7 +196,7 @@ static at_var *stacked(at_tape *tape, at_var *const *x, const void *context)
 {
     (void)context;
     at_var *parts[] = {x[0], x[1], x[0], at_slice(tape, x[1], 0, 0), x[1], x[0], x[0], x[0]};
-    return at_stack(tape, parts, sizeof parts / sizeof *parts);
+    return at_stack_rows(tape, parts, sizeof parts / sizeof *parts);
 }
 
 static at_var *some_columns(at_tape *tape, at_var *const *x, const void *context)
