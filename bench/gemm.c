@@ -1,6 +1,6 @@
 /* bench/gemm.c - how near the products come to what this CPU can do.
  *
- * First the peak: fused multiply-adds on registers alone, on one thread. Then the products that a Transformer
+ * First the peak: fused multiply-adds on registers alone, on all threads. Then the products that a Transformer
  * is made of, each with B packed and with B as a plain matrix, in GFLOP/s and as a share of the peak of all
  * threads.
  *
@@ -15,86 +15,6 @@
 #include "kernel/exec.h"
 
 static const double SECONDS_A_SHAPE = 0.25;
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
-enum { CHAINS = 12, ROUNDS = 200000 };
-
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) static double peak_avx512(float *sink)
-{
-    __m512 sum[CHAINS], x = _mm512_set1_ps(1.0f), y = _mm512_set1_ps(1e-9f);
-    for (int i = 0; i < CHAINS; i++)
-        sum[i] = _mm512_set1_ps((float)i);
-    for (int r = 0; r < ROUNDS; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++)
-            sum[i] = _mm512_fmadd_ps(sum[i], x, y);
-    for (int i = 0; i < CHAINS; i++)
-        _mm512_storeu_ps(sink + 16 * i, sum[i]);
-    return 2.0 * 16 * CHAINS * ROUNDS;
-}
-
-__attribute__((target("avx2,fma"))) static double peak_avx2(float *sink)
-{
-    __m256 sum[CHAINS], x = _mm256_set1_ps(1.0f), y = _mm256_set1_ps(1e-9f);
-    for (int i = 0; i < CHAINS; i++)
-        sum[i] = _mm256_set1_ps((float)i);
-    for (int r = 0; r < ROUNDS; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++)
-            sum[i] = _mm256_fmadd_ps(sum[i], x, y);
-    for (int i = 0; i < CHAINS; i++)
-        _mm256_storeu_ps(sink + 16 * i, sum[i]);
-    return 2.0 * 8 * CHAINS * ROUNDS;
-}
-#elif defined(__aarch64__)
-static double peak_neon(float *sink)
-{
-    float32x4_t sum[CHAINS], x = vdupq_n_f32(1.0f), y = vdupq_n_f32(1e-9f);
-    for (int i = 0; i < CHAINS; i++)
-        sum[i] = vdupq_n_f32((float)i);
-    for (int r = 0; r < ROUNDS; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++)
-            sum[i] = vfmaq_f32(y, sum[i], x);
-    for (int i = 0; i < CHAINS; i++)
-        vst1q_f32(sink + 16 * i, sum[i]);
-    return 2.0 * 4 * CHAINS * ROUNDS;
-}
-#endif
-
-static double peak_none(float *sink)
-{
-    *sink = 0;
-    return 0;
-}
-
-/* GFLOP/s of one thread, or 0 where these kernels have no such loop. */
-static double peak(const char *kernels)
-{
-    static float sink[16 * CHAINS];
-    double (*loop)(float *) = peak_none;
-#if defined(__x86_64__)
-    if (!strcmp(kernels, "avx512"))
-        loop = peak_avx512;
-    if (!strcmp(kernels, "avx2"))
-        loop = peak_avx2;
-#elif defined(__aarch64__)
-    if (!strcmp(kernels, "neon"))
-        loop = peak_neon;
-#endif
-    double best = 0;
-    for (int i = 0; i < 60; i++) {
-        double start = at_clock(), work = loop(sink), rate = work / (at_clock() - start) / 1e9;
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
 
 typedef struct shape {
     const char *what;
@@ -185,11 +105,16 @@ int main(int count, char **arguments)
         fprintf(stderr, "%s\n", at_error_message());
         return 1;
     }
-    double rate = peak(exec->kernels->name);
-    printf("%s; kernels %s; %d threads; peak of one %.1f GFLOP/s\n", at_cpu_name(), exec->kernels->name,
-           exec->threads, rate);
+    double rate, memory;
+    if (at_exec_peaks(exec, &rate, &memory) != AT_OK) {
+        fprintf(stderr, "%s\n", at_error_message());
+        return 1;
+    }
+    rate /= 1e9;
+    printf("%s; kernels %s; %d threads; peak %.1f GFLOP/s, memory %.1f GB/s\n", at_cpu_name(),
+           exec->kernels->name, exec->threads, rate, memory / 1e9);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        measure(exec, &shapes[i], rate * exec->threads);
+        measure(exec, &shapes[i], rate);
     at_exec_free(exec);
     return 0;
 }

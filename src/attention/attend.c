@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 #include "attention/internal.h"
+#include "kernel/visible.h"
 
 /* One fused attention: what the tasks read, and what backward keeps. */
 typedef struct attention {
@@ -87,10 +88,32 @@ static void backward_task(void *context, size_t first, size_t end, int worker)
     }
 }
 
+/* For the profile: products of the pairs that see each other, and inputs and outputs read or written once. */
+static void count_work(const attention *s)
+{
+    double pairs = 0, floats = 0, width = (double)(s->key_width + s->value_width);
+    for (size_t b = 0; b < s->spec.queries.count; b++) {
+        at_attend a = head_of(s, b, 0);
+        floats += width * (double)(s->spec.heads * a.queries + s->spec.groups * a.keys);
+        for (size_t t = 0; t < a.queries; t++) {
+            at_visible keys = at_visible_keys(&a, t);
+            pairs += (double)(keys.end - keys.first);
+        }
+    }
+    pairs *= (double)s->spec.heads;
+    if (s->d_o) /* scores again, and the products for queries, keys, weights and values */
+        at_exec_count(s->exec, 2 * pairs * (width + (double)s->key_width + width),
+                      2 * sizeof(float) * floats);
+    else
+        at_exec_count(s->exec, 2 * pairs * width, sizeof(float) * floats);
+}
+
 /* Runs `task` on sequences x parts, after reserving scratch for the longest; cut so that a task is not too
  * small. */
 static void run(at_tape *tape, attention *s, at_range_task *task, size_t parts)
 {
+    if (s->exec->profile)
+        count_work(s);
     size_t longest_q = 0, longest_k = 0, work = 1;
     for (size_t b = 0; b < s->spec.queries.count; b++) {
         at_attend a = head_of(s, b, 0);
@@ -227,5 +250,5 @@ at_var *at_attention_cached(at_tape *tape, at_var *q, const at_cached_keys *cach
     run(tape, s, forward_task, spec->heads);
     if (tape->trace && tape->status == AT_OK)
         file_weights(tape, s);
-    return tape->status == AT_OK ? out : NULL;
+    return at_tape_record(tape, &at_op_attention, tape->status == AT_OK ? out : NULL, &q, 1, s);
 }

@@ -145,11 +145,31 @@ void *at_tape_saved(at_tape *tape, size_t count, size_t size)
     return memory;
 }
 
+/* The operation's end, for the profile. One that ran no product has counted nothing: then it is what it
+ * reads and writes, out and inputs, in the backward their gradients too. */
+static void note_time(at_tape *tape, const at_op *op, const at_var *out, at_var *const *in, size_t inputs,
+                      bool backward)
+{
+    const at_profile *profile = tape->exec->profile;
+    if (!profile)
+        return;
+    if (profile->bytes == 0) {
+        double floats = (double)at_shape_count(out->shape);
+        for (size_t i = 0; i < inputs; i++)
+            floats += in[i] ? (double)at_shape_count(in[i]->shape) : 0;
+        at_exec_count(tape->exec, 0, (double)sizeof(float) * (backward ? 2 : 1) * floats);
+    }
+    at_exec_took(tape->exec, op->name, backward);
+}
+
 at_var *at_tape_record(at_tape *tape, const at_op *op, at_var *out, at_var *const *in, size_t inputs,
                        void *saved)
 {
     AT_ASSERT(inputs <= AT_MAX_INPUTS);
-    if (tape->mode == AT_TAPE_RUN || !out)
+    if (!out)
+        return NULL;
+    note_time(tape, op, out, in, inputs, false);
+    if (tape->mode == AT_TAPE_RUN)
         return out;
     bool wanted = false;
     for (size_t i = 0; i < inputs; i++)
@@ -242,6 +262,7 @@ at_status at_tape_backward(at_tape *tape, at_var *loss)
         if (!node->out->grad)
             continue; /* nothing downstream looked at it */
         node->op->backward(tape, node);
+        note_time(tape, node->op, node->out, node->in, AT_MAX_INPUTS, true);
         if (node->out->owns_grad) {
             at_tape_return(tape, node->out->grad);
             node->out->grad = NULL;

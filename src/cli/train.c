@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/profile.h"
 #include "cli/progress.h"
 #include "cli/training.h"
 
@@ -24,7 +25,7 @@ typedef struct change {
 
 typedef struct options {
     char *recipe, *data, *out;
-    bool resume, force;
+    bool resume, force, profile;
     change changes[MOST_CHANGES];
     size_t change_count;
 } options;
@@ -39,6 +40,8 @@ static const at_field fields[] = {
      "go on from OUT's last checkpoint; begin if there is none"},
     {"force", AT_FIELD_BOOL, offsetof(options, force), NULL, 0, 0, NULL,
      "throw away the training that is in OUT"},
+    {"profile", AT_FIELD_BOOL, offsetof(options, profile), NULL, 0, 0, NULL,
+     "at the end: time, GFLOP/s and GB/s by operation, on stderr"},
     {0}};
 
 static at_status note_change(void *target, const char *key, const char *value, bool *taken)
@@ -281,9 +284,15 @@ static int run(options *o, const at_cli_common *common, running *r)
                           .hooks = {r, stepped, score, validated, asked_to_stop},
                           .log = &log};
     at_train_result result;
+    at_profile profile;
+    at_profile_start(&profile);
+    t->exec->profile = o->profile ? &profile : NULL;
     watch_signals();
     st = at_train(&task, &result);
     at_progress_end(&r->bar);
+    if (st == AT_OK && o->profile)
+        st = at_cli_profile(t->exec);
+    t->exec->profile = NULL;
     if (st != AT_OK)
         return at_cli_failed(&spec, st);
     if (!common->quiet)

@@ -4,12 +4,14 @@
 #include "cli/lines.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/profile.h"
+#include "task/translator.h"
 
 typedef struct options {
     char *model;
     int64_t beam, n_best, max_length, batch, alignment, layer, head;
     double penalty;
-    bool scores;
+    bool scores, profile;
 } options;
 
 static const at_field fields[] = {
@@ -31,6 +33,8 @@ static const at_field fields[] = {
      "whose alignment; -1: mean over all"},
     {"scores", AT_FIELD_BOOL, offsetof(options, scores), "false", 0, 0, NULL,
      "print the score too, behind ' ||| '"},
+    {"profile", AT_FIELD_BOOL, offsetof(options, profile), "false", 0, 0, NULL,
+     "at the end: time, GFLOP/s and GB/s by operation, on stderr"},
     {0}};
 
 static const at_cli_spec spec = {
@@ -126,6 +130,7 @@ int at_cli_translate(int argc, char **argv)
     code = AT_CLI_DONE;
     at_translator *translator = NULL;
     at_open_options open = {sizeof open, (int)common.threads, common.kernels};
+    at_profile profile;
     at_status st = AT_OK;
     if (!o.model) {
         code = at_cli_wrong(&spec, "--model FOLDER is missing");
@@ -136,8 +141,16 @@ int at_cli_translate(int argc, char **argv)
         st = at_translator_open(o.model, &open, &translator);
         at_cli_lines in;
         at_cli_lines_open(&in, words.list, words.count);
+        if (st == AT_OK && o.profile) {
+            at_profile_start(&profile);
+            at_translator_exec(translator)->profile = &profile;
+        }
         if (st == AT_OK)
             st = translate_all(translator, &o, common.json, &in);
+        if (st == AT_OK && o.profile) {
+            at_exec_took(at_translator_exec(translator), "print", false);
+            st = at_cli_profile(at_translator_exec(translator));
+        }
         at_cli_lines_close(&in);
         at_translator_close(translator);
         if (st != AT_OK)

@@ -245,6 +245,7 @@ static at_status take_step(context *c, size_t length, bool *busy)
     *busy = st == AT_OK && rows.rows > 0;
     if (!*busy)
         return st;
+    at_exec_took(c->tape->exec, "search", false);
     at_tape_begin(c->tape, AT_TAPE_RUN, 0, 0);
     at_rows each = {rows.rows, rows.offsets, NULL};
     at_var *logits = at_state_step(c->model, c->tape, c->state, rows.slots, &each, rows.ids);
@@ -263,6 +264,7 @@ static at_status take_step(context *c, size_t length, bool *busy)
             st = advance(c, &c->searches[b], best, per_row, length);
         best += used * per_row;
     }
+    at_exec_took(c->tape->exec, "search", false);
     at_tape_reset(c->tape);
     at_arena_release(c->scratch, mark);
     return st;

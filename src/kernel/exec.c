@@ -182,6 +182,8 @@ void at_exec_gemm(at_exec *exec, const at_gemm *g)
         return;
     const at_kernels *kernels = exec->kernels;
     double work = (double)g->m * (double)g->n * (double)(g->k + 1);
+    double floats = (double)g->m * (double)g->k + (double)g->k * (double)g->n + (double)g->m * (double)g->n;
+    at_exec_count(exec, 2.0 * (double)g->m * (double)g->n * (double)g->k, sizeof(float) * floats);
     if (work < INLINE_WORK) {
         product whole = {g, kernels, g->m, g->n, 1};
         run_product(&whole, 0, 0);
@@ -226,6 +228,7 @@ void at_exec_pack(at_exec *exec, float *out, const float *b, size_t b_row, size_
 {
     packing p = {exec->kernels, out, b, b_row, b_col, k, n};
     size_t floats_a_panel = exec->kernels->panel * (k + 1);
+    at_exec_count(exec, 0, 2.0 * sizeof(float) * (double)k * (double)n);
     at_exec_rows(exec, parts(n, exec->kernels->panel), 1 + INLINE_WORK / floats_a_panel, pack_panels, &p);
 }
 

@@ -15,12 +15,14 @@
 #define AT_KERNEL_EXEC_H
 #include "base/pool.h"
 #include "kernel/kernel.h"
+#include "kernel/profile.h"
 
 typedef struct at_exec {
     const at_kernels *kernels;
     at_pool *pool;
     int threads;
     struct at_scratch *scratch; /* private: one growing block a worker */
+    at_profile *profile;        /* the caller's; NULL: no time is taken */
 } at_exec;
 
 /* name: "ref", "avx2", "avx512", "neon", or NULL: the environment's ATTEND_KERNELS, else the best. threads 0:
@@ -48,4 +50,23 @@ void at_exec_pack(at_exec *exec, float *out, const float *b, size_t b_row, size_
 /* Points g->b at packed panels (k, n must be set) or at a plain row-major matrix. */
 void at_gemm_packed(const at_exec *exec, at_gemm *g, const float *panels);
 void at_gemm_plain(const at_exec *exec, at_gemm *g, const float *b, size_t b_row);
+
+/* The most that these threads reach: floating-point operations a second from registers, bytes a second read
+ * from memory. Takes a third of a second and 128 MB. */
+at_status at_exec_peaks(at_exec *exec, double *flops, double *bytes);
+
+/* For the profile: work of the operation under way, and its end. Free when no profile is wanted. */
+static inline void at_exec_count(at_exec *exec, double flops, double bytes)
+{
+    if (exec->profile) {
+        exec->profile->flops += flops;
+        exec->profile->bytes += bytes;
+    }
+}
+
+static inline void at_exec_took(at_exec *exec, const char *name, bool backward)
+{
+    if (exec->profile)
+        at_profile_take(exec->profile, name, backward);
+}
 #endif

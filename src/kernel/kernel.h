@@ -150,6 +150,10 @@ typedef struct at_kernels {
     float (*cross_entropy)(float *logits, size_t n, size_t target, float smoothing, float scale);
 
     void (*adam)(float *p, float *m, float *v, const float *g, size_t n, const at_adam *a);
+
+    /* Multiply-adds on registers alone, for measuring what the CPU can do; *sink is read and written. Returns
+     * the floating-point operations done. */
+    double (*peak)(float *sink);
 } at_kernels;
 
 extern const at_kernels at_kernels_ref;

@@ -48,8 +48,10 @@ static void embed_backward(at_tape *tape, const at_node *node)
     s.d_out = node->out->grad;
     s.d_table = at_tape_grad(tape, node->in[0], NULL);
     s.d_learned = at_tape_grad(tape, node->in[1], NULL);
-    if (tape->status == AT_OK)
-        at_exec_rows(tape->exec, s.d, AT_COLUMN_GRAIN, embed_columns, &s);
+    if (tape->status != AT_OK)
+        return;
+    at_exec_count(tape->exec, 0, 3.0 * sizeof(float) * (double)s.rows * (double)s.d);
+    at_exec_rows(tape->exec, s.d, AT_COLUMN_GRAIN, embed_columns, &s);
 }
 
 const at_op at_op_embed = {"embed", embed_backward};
@@ -88,9 +90,8 @@ at_var *at_embed(at_tape *tape, const at_embedding *embedding, const int32_t *id
     *s = (embed_rows){.k = tape->exec->kernels, .embedding = *embedding, .out = out->data, .rows = n, .d = d};
     if (!place_rows(tape, s, ids, rows, starts))
         return NULL;
+    at_exec_count(tape->exec, 0, 2.0 * sizeof(float) * (double)n * (double)d); /* rows, not the whole table */
     at_exec_rows(tape->exec, n, 1 + AT_LAYER_GRAIN / d, embed_forward, s);
-    if (tape->mode == AT_TAPE_RUN)
-        return out;
     at_var *in[] = {at_param_var(tape, embedding->table),
                     embedding->learned ? at_param_var(tape, embedding->learned) : NULL};
     return at_tape_record(tape, &at_op_embed, out, in, 2, s);

@@ -145,8 +145,6 @@ at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b
                  .activation = f,
                  .before = saved->before};
     at_product(tape, &g, w);
-    if (tape->mode == AT_TAPE_RUN)
-        return tape->status == AT_OK ? out : NULL;
     at_var *in[] = {x, at_param_var(tape, w), b ? at_param_var(tape, b) : NULL};
     return at_tape_record(tape, &at_op_linear, tape->status == AT_OK ? out : NULL, in, 3, saved);
 }

@@ -91,8 +91,6 @@ static at_var *norm(at_tape *tape, const at_op *op, at_var *x, const at_param *g
                      .d = d,
                      .eps = eps};
     at_exec_rows(tape->exec, rows, 1 + AT_LAYER_GRAIN / (d + 1), norm_forward, s);
-    if (tape->mode == AT_TAPE_RUN)
-        return out;
     at_var *in[] = {x, at_param_var(tape, gain), bias ? at_param_var(tape, bias) : NULL};
     return at_tape_record(tape, op, out, in, 3, s);
 }

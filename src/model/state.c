@@ -194,6 +194,7 @@ at_status at_state_encode(const at_model *model, at_tape *tape, at_state *state,
     if (st != AT_OK)
         made--;
     if (st == AT_OK) {
+        at_exec_took(tape->exec, "text", false);
         at_tape_begin(tape, AT_TAPE_RUN, 0, 0);
         at_var *memory = model->family->encode(model, tape, batch);
         if (memory)

@@ -106,6 +106,11 @@ const at_folder *at_translator_folder(const at_translator *translator)
     return translator->folder;
 }
 
+at_exec *at_translator_exec(at_translator *translator)
+{
+    return translator->exec;
+}
+
 bool at_translator_keep_tokens(at_translator *translator, bool keep)
 {
     translator->preprocess.keep = keep;

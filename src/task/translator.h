@@ -11,6 +11,8 @@
 #include "store/folder.h"
 
 const at_folder *at_translator_folder(const at_translator *translator);
+/* What it runs on: for a profile, by the thread that translates. */
+at_exec *at_translator_exec(at_translator *translator);
 /* Over a folder struct and threads of the caller, which must outlive it. */
 at_status at_translator_borrow(at_folder *folder, at_exec *exec, at_translator **translator);
 void at_translator_release(at_translator *translator); /* a borrowed one; NULL is fine */

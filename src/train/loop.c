@@ -26,6 +26,7 @@ static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
     const at_loss_options options = {(float)t->options->label_smoothing, 1};
     *sum = (at_loss_report){0};
     at_optimiser_clear(t->optimiser);
+    at_exec_took(t->task->exec, "optimiser", false);
     at_status st = AT_OK;
     for (int64_t i = 0; st == AT_OK && i < t->options->accumulate && !(i && epoch_is_over(t)); i++) {
         at_batch batch;
@@ -34,6 +35,7 @@ static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
         st = at_loader_next(t->task->train, t->arena, &batch);
         if (st != AT_OK || !at_batch_count(&batch))
             break;
+        at_exec_took(t->task->exec, "load batch", false);
         at_tape_begin(t->tape, AT_TAPE_TRAIN, (uint64_t)t->options->seed, (uint64_t)t->progress.step + 1);
         t->tape->grads = t->optimiser->grads;
         at_var *loss = at_model_loss(t->task->model, t->tape, &batch, &options, &part);
@@ -115,6 +117,7 @@ static bool apply(at_trainer *t, const at_loss_report *sum)
         return false;
     }
     at_optimiser_step(t->optimiser, t->lr, scale * at_clip_scale(t->grad_norm, t->options->clip));
+    at_exec_took(t->task->exec, "optimiser", false);
     p->updates = t->optimiser->updates;
     p->bad_in_a_row = 0;
     p->interval.loss += sum->loss;
@@ -243,6 +246,8 @@ static at_status attend_to(at_trainer *t, bool *over, at_train_end *end)
     const at_train_options *o = t->options;
     const at_train_hooks *hooks = &t->task->hooks;
     double start = at_clock();
+    at_profile *profile = t->task->exec->profile;
+    t->task->exec->profile = NULL; /* operations of a validation are not those of an update */
     *over = at_limit(t, end);
     bool judge = due(t, o->valid_every) || *over;
     bool keep = (o->checkpoint_every > 0 ? due(t, o->checkpoint_every) : judge) || *over;
@@ -257,6 +262,8 @@ static at_status attend_to(at_trainer *t, bool *over, at_train_end *end)
         st = at_keep_best(t, at_judged_block(t));
     if (st == AT_OK && (keep || stop))
         st = at_keep_checkpoint(t, keep);
+    t->task->exec->profile = profile;
+    at_exec_took(t->task->exec, "validate, save", false);
     if (!*over && stop) {
         *over = true;
         *end = AT_END_STOPPED;

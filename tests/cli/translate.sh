@@ -18,6 +18,12 @@ lines "$work/out" 2
 right=$(paste -d '\t' "$work/plain" "$data/test.xx" | awk -F '\t' '$1 == $2' | wc -l)
 holds [ "$right" -ge 40 ]
 
+# --profile changes nothing but stderr, where every operation has its line.
+run 0 translate --model "$model" --profile <"$data/test.en"
+holds cmp -s "$work/out" "$work/plain"
+holds grep -q '^linear .* %' "$work/err"
+holds grep -q '^together .* 100.0 %' "$work/err"
+
 # Neither batch nor threads nor the way lines come in changes the text.
 for flags in "--batch 1" "--batch 7 --threads 3" "--threads 1"; do
     # shellcheck disable=SC2086

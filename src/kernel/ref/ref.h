@@ -51,4 +51,5 @@ void at_ref_column_sum(float *d_bias, const float *d_out, size_t stride, size_t 
 
 float at_ref_cross_entropy(float *logits, size_t n, size_t target, float smoothing, float scale);
 void at_ref_adam(float *p, float *m, float *v, const float *g, size_t n, const at_adam *a);
+double at_ref_peak(float *sink);
 #endif

@@ -33,4 +33,5 @@ const at_kernels at_kernels_ref = {
     .column_sum = at_ref_column_sum,
     .cross_entropy = at_ref_cross_entropy,
     .adam = at_ref_adam,
+    .peak = at_ref_peak,
 };
