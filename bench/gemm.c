@@ -1,6 +1,6 @@
 /* bench/gemm.c - how near the products come to what this CPU can do.
  *
- * First the peak: fused multiply-adds on registers alone, on all threads. Then the products that a Transformer
+ * First the peak: multiply-adds on registers alone, on all threads. Then the products that a Transformer
  * is made of, each with B packed and with B as a plain matrix, in GFLOP/s and as a share of the peak of all
  * threads.
  *

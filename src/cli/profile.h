@@ -1,6 +1,6 @@
 /* cli/profile.h - the table behind --profile.
  *
- * Role    Measures what the threads can reach, then prints time, arithmetic and memory traffic by operation on
+ * Role    Measures what the threads can reach, then prints time, work and memory traffic by operation on
  *         stderr, the longest first, with shares of that.
  * Owns    Nothing.
  *

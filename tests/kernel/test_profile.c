@@ -1,4 +1,4 @@
-/* The profile: every second belongs to some row, work to the operation that did it, and peaks are plausible. */
+/* The profile: each second belongs to a row, work to the operation that did it, and peaks are plausible. */
 #include <stdio.h>
 #include "tests/check.h"
 #include "kernel/exec.h"
