@@ -2,10 +2,15 @@
 #include <string.h>
 #include "base/rng.h"
 
-static json_t *tiny(const char *options)
+static json_t *tiny(const char *family, const char *options)
 {
-    json_t *all = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "encoder_layers", 2, "decoder_layers", 2,
-                            "d_model", 12, "ffn", 20, "heads", 3, "max_length", 40, "dropout", 0.0);
+    bool alone = !strcmp(family, "decoder");
+    json_t *all = alone ? json_pack("{s:i}", "layers", 2)
+                        : json_pack("{s:i, s:i}", "encoder_layers", 2, "decoder_layers", 2);
+    json_t *rest = json_pack("{s:i, s:i, s:i, s:i, s:f}", "d_model", 12, "ffn", 20, "heads", 3, "max_length",
+                             40, "dropout", 0.0);
+    assert_int_equal(json_object_update(all, rest), 0);
+    json_decref(rest);
     assert_non_null(all);
     if (options) {
         json_t *more = json_loads(options, 0, NULL);
@@ -20,11 +25,12 @@ void toy_open(toy *t, const toy_spec *spec)
 {
     int64_t pieces = spec->vocabulary > 0 ? spec->vocabulary : TOY_VOCABULARY;
     const at_vocabulary vocabulary = {pieces, pieces, 0, 1, 2, 3};
-    json_t *section = tiny(spec->options);
+    const char *family = spec->family ? spec->family : "transformer";
+    json_t *section = tiny(family, spec->options);
     *t = (toy){0};
     check_ok(at_exec_new(spec->kernels, spec->threads > 0 ? spec->threads : 1, &t->exec));
     check_ok(at_tape_new(t->exec, &t->tape));
-    check_ok(at_model_new("transformer", section, &vocabulary, &t->model));
+    check_ok(at_model_new(family, section, &vocabulary, &t->model));
     json_decref(section);
     check_ok(at_params_allocate(&t->model->params));
     at_params_init(&t->model->params, spec->seed);
@@ -58,20 +64,23 @@ void toy_fill(toy_batch *b, const toy *t, size_t count, const int *sources, cons
     memset(b, 0, sizeof *b);
     for (size_t i = 0; i < count; i++) {
         int32_t s = b->source_offsets[i], y = b->target_offsets[i];
-        assert_true(s + sources[i] <= TOY_ROWS && y + targets[i] <= TOY_ROWS);
-        for (int j = 0; j < sources[i]; j++)
+        int length = sources ? sources[i] : 0;
+        assert_true(s + length <= TOY_ROWS && y + targets[i] <= TOY_ROWS);
+        for (int j = 0; j < length; j++)
             b->source[s + j] =
-                j + 1 < sources[i] ? (int32_t)(3 + at_rng_below(&rng, (uint32_t)v->source - 3)) : v->eos;
+                j + 1 < length ? (int32_t)(3 + at_rng_below(&rng, (uint32_t)v->source - 3)) : v->eos;
         for (int j = 0; j < targets[i]; j++) {
             b->in[y + j] = j ? b->out[y + j - 1] : v->bos;
             b->out[y + j] =
                 j + 1 < targets[i] ? (int32_t)(3 + at_rng_below(&rng, (uint32_t)v->target - 3)) : v->eos;
         }
-        b->source_offsets[i + 1] = s + sources[i];
+        b->source_offsets[i + 1] = s + length;
         b->target_offsets[i + 1] = y + targets[i];
         b->examples[i] = 100 + (uint32_t)i;
     }
     point(b, count);
+    if (!sources)
+        b->batch.source.count = 0;
 }
 
 void toy_single(toy_batch *b, const toy_batch *from, size_t index)

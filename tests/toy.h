@@ -27,6 +27,7 @@ typedef struct toy {
 typedef struct toy_spec {
     const char *kernels; /* NULL: the best */
     int threads;         /* 0: 1 */
+    const char *family;  /* NULL: "transformer" */
     const char *options; /* JSON of the section "model" over a tiny default (2+2 layers, width 12, 3 heads,
                              * feed-forward 20, length 40, no dropout); NULL: none */
     int64_t vocabulary;  /* 0: TOY_VOCABULARY */
@@ -35,6 +36,9 @@ typedef struct toy_spec {
 
 void toy_open(toy *t, const toy_spec *spec);
 void toy_close(toy *t);
+
+/* "decoder": 2 layers, width 12, 3 heads, feed-forward 20, length 40. Its batches have no sources
+ * (toy_fill with sources NULL). */
 
 typedef struct toy_batch {
     at_batch batch;

@@ -49,5 +49,9 @@ at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_va
     at_var *queries = at_project(tape, &weights->query, q);
     at_var *keys = at_project(tape, &weights->key, k);
     at_var *values = weights->value.weight ? at_project(tape, &weights->value, v) : keys;
+    if (weights->rotary) {
+        queries = at_rotate(tape, weights->rotary, queries, spec->heads, &spec->queries, NULL);
+        keys = at_rotate(tape, weights->rotary, keys, spec->groups, &spec->keys, NULL);
+    }
     return at_project(tape, &weights->out, at_attention(tape, queries, keys, values, spec));
 }

@@ -12,6 +12,7 @@
 #define AT_LAYER_MULTI_HEAD_H
 #include "attention/attend.h"
 #include "layer/layer.h"
+#include "layer/rotary.h"
 
 typedef struct at_projection {
     at_param *weight, *bias; /* bias NULL: none */
@@ -19,6 +20,7 @@ typedef struct at_projection {
 
 typedef struct at_multi_head_weights {
     at_projection query, key, value, out; /* value.weight NULL: keys are the values */
+    const at_rotary *rotary;              /* turns queries and keys; NULL: they stay as they are */
 } at_multi_head_weights;
 
 typedef struct at_projection_names {

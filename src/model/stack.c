@@ -1,70 +1,120 @@
 #include "model/stack.h"
+#include <math.h>
 #include <stdio.h>
 #include "base/memory.h"
 
-at_status at_norm_declare(at_params *params, const char *prefix, const char *name, size_t width,
+at_status at_norm_declare(at_params *params, const char *prefix, const char *name, const at_norm_spec *spec,
                           at_norm_weights *norm)
 {
     char full[256];
+    at_shape shape = at_shape1((int64_t)spec->width);
+    *norm = (at_norm_weights){.rms = spec->rms, .eps = spec->eps > 0 ? spec->eps : 1e-5f};
     snprintf(full, sizeof full, "%s%s.weight", prefix, name);
-    at_param_spec gain = {full, at_shape1((int64_t)width), AT_PLAIN, AT_INIT_ONE, 0, NULL, false};
+    at_param_spec gain = {full, shape, AT_PLAIN, AT_INIT_ONE, 0, NULL, false};
     at_status st = at_params_add(params, &gain, &norm->gain);
-    if (st != AT_OK)
+    if (st != AT_OK || spec->plain || spec->rms)
         return st;
     snprintf(full, sizeof full, "%s%s.bias", prefix, name);
-    at_param_spec bias = {full, at_shape1((int64_t)width), AT_PLAIN, AT_INIT_ZERO, 0, NULL, false};
+    at_param_spec bias = {full, shape, AT_PLAIN, AT_INIT_ZERO, 0, NULL, false};
     return at_params_add(params, &bias, &norm->bias);
 }
 
 at_var *at_norm_run(at_tape *tape, at_var *x, const at_norm_weights *norm)
 {
-    return at_layer_norm(tape, x, norm->gain, norm->bias, 1e-5f);
+    return norm->rms ? at_rms_norm(tape, x, norm->gain, norm->eps)
+                     : at_layer_norm(tape, x, norm->gain, norm->bias, norm->eps);
 }
 
 /* ---------------------------------------------------------------- declaring */
 
+static size_t groups_of(const at_stack_spec *spec)
+{
+    return spec->groups ? spec->groups : spec->heads;
+}
+
+static at_norm_spec norm_spec(const at_stack_spec *spec)
+{
+    return (at_norm_spec){spec->width, spec->plain, spec->rms, spec->eps};
+}
+
+/* First weights by a normal distribution, those of `out` smaller. */
+static void spread(const at_stack_spec *spec, const at_projection *p, bool out)
+{
+    if (!(spec->deviation > 0) || !p->weight)
+        return;
+    p->weight->init = AT_INIT_NORMAL;
+    p->weight->deviation = out ? spec->deviation / sqrtf(2.0f * (float)spec->layers) : spec->deviation;
+}
+
 static at_status declare_attention(at_params *params, const at_stack_spec *spec, const char *prefix,
                                    const char *name, at_multi_head_weights *weights)
 {
-    size_t d = spec->width, heads = spec->heads;
+    size_t d = spec->width;
     at_multi_head_spec each = {.query_width = d,
                                .key_width = d,
                                .value_width = d,
-                               .heads = heads,
-                               .groups = heads,
-                               .head_width = d / heads,
+                               .heads = spec->heads,
+                               .groups = groups_of(spec),
+                               .head_width = d / spec->heads,
                                .out_width = d,
                                .shared_values = spec->shared_values,
-                               .biases = true,
+                               .biases = !spec->plain,
                                .names = spec->names->projections};
     char full[160];
     snprintf(full, sizeof full, "%s%s", prefix, name);
-    return at_multi_head_declare(params, full, &each, weights);
+    at_status st = at_multi_head_declare(params, full, &each, weights);
+    if (st != AT_OK)
+        return st;
+    spread(spec, &weights->query, false);
+    spread(spec, &weights->key, false);
+    spread(spec, &weights->value, false);
+    spread(spec, &weights->out, true);
+    return AT_OK;
 }
 
-static at_status declare_block(at_params *params, const at_stack_spec *spec, const char *prefix, at_block *b)
+static at_status declare_feed_forward(at_params *params, const at_stack_spec *spec, const char *prefix,
+                                      at_stack_block *b)
 {
     const at_stack_names *names = spec->names;
-    int64_t d = (int64_t)spec->width, f = (int64_t)spec->ffn;
+    at_shape in = at_shape2((int64_t)spec->ffn, (int64_t)spec->width);
+    at_shape out = at_shape2((int64_t)spec->width, (int64_t)spec->ffn);
+    at_status st = at_projection_declare(params, prefix, names->fc1, in, !spec->plain, &b->fc1);
+    if (st == AT_OK && spec->gated)
+        st = at_projection_declare(params, prefix, names->up, in, !spec->plain, &b->up);
+    if (st == AT_OK)
+        st = at_projection_declare(params, prefix, names->fc2, out, !spec->plain, &b->fc2);
+    if (st != AT_OK)
+        return st;
+    spread(spec, &b->fc1, false);
+    spread(spec, &b->up, false);
+    spread(spec, &b->fc2, true);
+    return AT_OK;
+}
+
+static at_status declare_block(at_params *params, const at_stack_spec *spec, const char *prefix,
+                               at_stack_block *b)
+{
+    const at_stack_names *names = spec->names;
+    at_norm_spec norm = norm_spec(spec);
     at_status st = declare_attention(params, spec, prefix, names->self, &b->self);
     if (st == AT_OK)
-        st = at_norm_declare(params, prefix, names->self_norm, spec->width, &b->self_norm);
+        st = at_norm_declare(params, prefix, names->self_norm, &norm, &b->self_norm);
     if (st == AT_OK && spec->cross) {
         st = declare_attention(params, spec, prefix, names->cross, &b->cross);
         if (st == AT_OK)
-            st = at_norm_declare(params, prefix, names->cross_norm, spec->width, &b->cross_norm);
+            st = at_norm_declare(params, prefix, names->cross_norm, &norm, &b->cross_norm);
     }
     if (st == AT_OK)
-        st = at_projection_declare(params, prefix, names->fc1, at_shape2(f, d), true, &b->fc1);
+        st = declare_feed_forward(params, spec, prefix, b);
     if (st == AT_OK)
-        st = at_projection_declare(params, prefix, names->fc2, at_shape2(d, f), true, &b->fc2);
-    if (st == AT_OK)
-        st = at_norm_declare(params, prefix, names->ffn_norm, spec->width, &b->ffn_norm);
+        st = at_norm_declare(params, prefix, names->ffn_norm, &norm, &b->ffn_norm);
+    b->self.rotary = spec->rotary;
     return st;
 }
 
 at_status at_stack_declare(at_params *params, const at_stack_spec *spec, at_stack *stack)
 {
+    AT_ASSERT(!(spec->rotary && spec->shared_values)); /* values do not turn */
     stack->spec = *spec;
     stack->blocks = at_alloc_zero(spec->layers, sizeof *stack->blocks);
     if (!stack->blocks)
@@ -78,7 +128,8 @@ at_status at_stack_declare(at_params *params, const at_stack_spec *spec, at_stac
     }
     if (spec->norm == AT_POST_NORM)
         return AT_OK;
-    return at_norm_declare(params, "", spec->names->last, spec->width, &stack->last);
+    at_norm_spec norm = norm_spec(spec);
+    return at_norm_declare(params, "", spec->names->last, &norm, &stack->last);
 }
 
 void at_stack_free(at_stack *stack)
@@ -114,12 +165,18 @@ static at_var *leave(const running *r, at_var *x, at_var *y, const at_norm_weigh
 static at_attend_spec attend_spec(const running *r, at_attention_kind kind, size_t layer)
 {
     return (at_attend_spec){.heads = r->spec->heads,
-                            .groups = r->spec->heads,
+                            .groups = groups_of(r->spec),
                             .causal = kind == AT_DECODER_SELF,
                             .dropout = r->spec->attention_dropout,
                             .queries = *r->pass->rows,
                             .kind = kind,
                             .layer = (int)layer};
+}
+
+/* Of a row of keys or values in a state. */
+static size_t state_width(const at_stack_spec *spec)
+{
+    return spec->width / spec->heads * groups_of(spec);
 }
 
 static size_t blocks_of_layer(const at_stack_spec *spec)
@@ -153,20 +210,25 @@ static void store_rows(const running *r, size_t into, const at_var *values)
 static at_var *self_cached(const running *r, const at_multi_head_weights *w, size_t layer, at_var *x,
                            const at_attend_spec *spec)
 {
-    size_t each = blocks_of_layer(r->spec), width = r->spec->width;
+    const at_stack_pass *p = r->pass;
+    size_t each = blocks_of_layer(r->spec), width = state_width(r->spec);
     at_var *q = at_project(r->tape, &w->query, x), *k = at_project(r->tape, &w->key, x);
+    if (w->rotary) {
+        q = at_rotate(r->tape, w->rotary, q, spec->heads, p->rows, p->starts);
+        k = at_rotate(r->tape, w->rotary, k, spec->groups, p->rows, p->starts);
+    }
     at_var *v = each == 1 ? k : at_project(r->tape, &w->value, x);
     if (!q || !k || !v)
         return NULL;
     store_rows(r, layer * each, k);
     if (each == 2)
         store_rows(r, layer * each + 1, v);
-    for (size_t b = 0; b < r->pass->rows->count; b++)
-        r->caches[b] = cached_keys(r, at_state_self(r->pass->state, r->pass->slots[b]), layer);
+    for (size_t b = 0; b < p->rows->count; b++)
+        r->caches[b] = cached_keys(r, at_state_self(p->state, p->slots[b]), layer);
     return at_project(r->tape, &w->out, at_attention_cached(r->tape, q, r->caches, width, width, spec));
 }
 
-static at_var *self_attention(const running *r, const at_block *b, size_t layer, at_var *x)
+static at_var *self_attention(const running *r, const at_stack_block *b, size_t layer, at_var *x)
 {
     at_attend_spec spec = attend_spec(r, r->spec->causal ? AT_DECODER_SELF : AT_ENCODER_SELF, layer);
     spec.keys = *r->pass->rows;
@@ -176,7 +238,7 @@ static at_var *self_attention(const running *r, const at_block *b, size_t layer,
                           : at_multi_head(r->tape, &b->self, x, x, x, &spec);
 }
 
-static at_var *cross_attention(const running *r, const at_block *b, size_t layer, at_var *x)
+static at_var *cross_attention(const running *r, const at_stack_block *b, size_t layer, at_var *x)
 {
     const at_stack_pass *p = r->pass;
     at_attend_spec spec = attend_spec(r, AT_CROSS, layer);
@@ -187,7 +249,7 @@ static at_var *cross_attention(const running *r, const at_block *b, size_t layer
         spec.keys = *p->memory_rows;
         return at_multi_head(r->tape, &b->cross, x, p->memory, p->memory, &spec);
     }
-    size_t width = r->spec->width;
+    size_t width = state_width(r->spec);
     for (size_t i = 0; i < p->rows->count; i++)
         r->caches[i] = cached_keys(r, at_state_cross(p->state, p->slots[i]), layer);
     at_var *q = at_project(r->tape, &b->cross.query, x);
@@ -195,9 +257,11 @@ static at_var *cross_attention(const running *r, const at_block *b, size_t layer
                       at_attention_cached(r->tape, q, r->caches, width, width, &spec));
 }
 
-static at_var *feed_forward(const running *r, const at_block *b, at_var *x)
+static at_var *feed_forward(const running *r, const at_stack_block *b, at_var *x)
 {
     at_var *hidden = at_linear(r->tape, x, b->fc1.weight, b->fc1.bias, r->spec->activation);
+    if (r->spec->gated)
+        hidden = at_mul(r->tape, hidden, at_project(r->tape, &b->up, x));
     if (hidden)
         hidden = at_dropout_add(r->tape, NULL, hidden, r->spec->activation_dropout, r->pass->rows);
     return at_project(r->tape, &b->fc2, hidden);
@@ -212,7 +276,7 @@ at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x
     if (pass->state && !r.caches)
         return NULL;
     for (size_t i = 0; i < spec->layers && x; i++) {
-        const at_block *b = &stack->blocks[i];
+        const at_stack_block *b = &stack->blocks[i];
         at_var *y = self_attention(&r, b, i, enter(&r, x, &b->self_norm));
         x = leave(&r, x, y, &b->self_norm);
         if (spec->cross) {
@@ -232,10 +296,15 @@ size_t at_stack_state_blocks(const at_stack *stack)
     return blocks_of_layer(&stack->spec) * stack->spec.layers;
 }
 
+size_t at_stack_state_width(const at_stack *stack)
+{
+    return state_width(&stack->spec);
+}
+
 void at_stack_state_source(const at_stack *stack, at_tape *tape, at_state *state, at_var *memory,
                            const at_rows *rows, const int *sources)
 {
-    size_t each = blocks_of_layer(&stack->spec), width = stack->spec.width;
+    size_t each = blocks_of_layer(&stack->spec), width = state_width(&stack->spec);
     for (size_t i = 0; i < each * stack->spec.layers; i++) {
         const at_multi_head_weights *w = &stack->blocks[i / each].cross;
         at_var *x = at_project(tape, i % each ? &w->value : &w->key, memory);

@@ -13,7 +13,8 @@
  *                           .causal = true, .norm = AT_PRE_NORM, .activation = AT_GELU};
  *     at_status st = at_stack_declare(&model->params, &spec, &net->stack);
  *     at_stack_pass pass = {.tape = tape, .rows = &batch->target};               // training
- *     at_stack_pass pass = {.tape = tape, .rows = rows, .state = state, .slots = slots}; // running
+ *     at_stack_pass pass = {.tape = tape, .rows = rows, .state = state, .slots = slots,
+ *                           .starts = starts};                                        // running
  *     at_var *y = at_stack_run(&net->stack, &pass, x);
  */
 #ifndef AT_MODEL_STACK_H
@@ -28,7 +29,7 @@ typedef struct at_stack_names {
     const char *layers;           /* before the number: "model.decoder.layers." */
     const char *self, *self_norm; /* "self_attn.", "self_attn_layer_norm" */
     const char *cross, *cross_norm;
-    const char *fc1, *fc2, *ffn_norm;
+    const char *fc1, *up, *fc2, *ffn_norm;
     const char *last; /* the norm at the end, whole: "model.decoder.layer_norm" */
     const at_projection_names *projections;
 } at_stack_names;
@@ -36,28 +37,38 @@ typedef struct at_stack_names {
 typedef struct at_stack_spec {
     const at_stack_names *names;
     size_t layers, width, ffn, heads;
-    bool causal; /* a row sees no later row of its sequence */
-    bool cross;  /* each block also looks at memory */
+    size_t groups; /* of heads that share keys; 0: each head has its own */
+    bool causal;   /* a row sees no later row of its sequence */
+    bool cross;    /* each block also looks at memory */
     bool shared_values;
+    bool plain; /* no biases: neither in products nor in norms */
+    bool rms;   /* RMSNorm instead of LayerNorm */
+    bool gated; /* feed-forward fc2(f(fc1 x) * up x): Shazeer 2020, arXiv:2002.05202 */
     at_norm_place norm;
+    float eps; /* of the norms; 0: 1e-5 */
     at_activation activation;
+    const at_rotary *rotary; /* positions of self attention; NULL: in the rows, or none */
+    float deviation;         /* of the first weights; products into the residual sum have it divided by
+                              * sqrt(2 layers), as GPT-2's; 0: Xavier */
     float dropout, attention_dropout, activation_dropout;
 } at_stack_spec;
 
 typedef struct at_norm_weights {
-    at_param *gain, *bias;
+    at_param *gain, *bias; /* bias NULL: none */
+    bool rms;
+    float eps;
 } at_norm_weights;
 
-typedef struct at_block {
+typedef struct at_stack_block {
     at_multi_head_weights self, cross;
     at_norm_weights self_norm, cross_norm, ffn_norm;
-    at_projection fc1, fc2;
-} at_block;
+    at_projection fc1, up, fc2;
+} at_stack_block;
 
 typedef struct at_stack {
     at_stack_spec spec;
-    at_block *blocks;     /* (layers) */
-    at_norm_weights last; /* norm before only */
+    at_stack_block *blocks; /* (layers) */
+    at_norm_weights last;   /* norm before only */
 } at_stack;
 
 /* One run of rows through a stack. */
@@ -68,6 +79,7 @@ typedef struct at_stack_pass {
     const at_rows *memory_rows; /* of memory */
     at_state *state;            /* running: new rows for these slots, which the caller has extended */
     const int *slots;           /* (rows->count) */
+    const int32_t *starts;      /* (rows->count) from at_state_advance */
 } at_stack_pass;
 
 at_status at_stack_declare(at_params *params, const at_stack_spec *spec, at_stack *stack);
@@ -76,12 +88,19 @@ at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x
 
 /* Running. Blocks that a layer fills in a pool: keys, then values; or one, when keys are the values. */
 size_t at_stack_state_blocks(const at_stack *stack);
+size_t at_stack_state_width(const at_stack *stack); /* of a row of them */
 /* Keys and values of memory for the sources that at_state_encode numbers. */
 void at_stack_state_source(const at_stack *stack, at_tape *tape, at_state *state, at_var *memory,
                            const at_rows *rows, const int *sources);
 
 /* For the rest of a family: prefix + name + ".weight", ".bias". */
-at_status at_norm_declare(at_params *params, const char *prefix, const char *name, size_t width,
+typedef struct at_norm_spec {
+    size_t width;
+    bool plain, rms; /* RMSNorm has no bias */
+    float eps;
+} at_norm_spec;
+
+at_status at_norm_declare(at_params *params, const char *prefix, const char *name, const at_norm_spec *spec,
                           at_norm_weights *norm);
 at_var *at_norm_run(at_tape *tape, at_var *x, const at_norm_weights *norm);
 #endif

@@ -60,8 +60,8 @@ typedef struct at_cache {
 
 at_cache at_state_self(const at_state *state, int slot);
 at_cache at_state_cross(const at_state *state, int slot);
-/* A step's new rows reserved for every slot: where each slot's begin, on the tape. NULL: AT_ENOSUP past `most`
- * rows (0: any), or AT_ENOMEM, sticks. */
+/* A step's new rows reserved for every slot: where each slot's begin, on the tape. NULL: AT_ENOSUP past
+ * `most` rows (0: any), or AT_ENOMEM, sticks. */
 const int32_t *at_state_advance(at_tape *tape, at_state *state, const int *slots, const at_rows *rows,
                                 size_t most);
 /* Reserves `count` rows at the end of the slot's list; their numbers are the last of

@@ -232,9 +232,9 @@ static at_var *decode(const at_model *model, at_tape *tape, const at_batch *batc
 static void state_shape(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
                         size_t *cross_width)
 {
-    const options *o = model->options;
-    *self_blocks = *cross_blocks = at_stack_state_blocks(&((const net *)model->net)->decoder.stack);
-    *self_width = *cross_width = (size_t)o->width;
+    const at_stack *stack = &((const net *)model->net)->decoder.stack;
+    *self_blocks = *cross_blocks = at_stack_state_blocks(stack);
+    *self_width = *cross_width = at_stack_state_width(stack);
 }
 
 static void state_source(const at_model *model, at_tape *tape, at_state *state, at_var *memory,
@@ -251,7 +251,7 @@ static at_var *state_step(const at_model *model, at_tape *tape, at_state *state,
     const int32_t *starts = at_state_advance(tape, state, slots, rows, max_length(model));
     if (!starts)
         return NULL;
-    at_stack_pass pass = {.tape = tape, .rows = rows, .state = state, .slots = slots};
+    at_stack_pass pass = {.tape = tape, .rows = rows, .state = state, .slots = slots, .starts = starts};
     return at_stack_run(&n->decoder.stack, &pass, embed(tape, o, &n->decoder, ids, rows, starts));
 }
 
