@@ -5,9 +5,9 @@
 #include "base/memory.h"
 #include "base/rng.h"
 
-/* Gradients and borrowed blocks: kept by power-of-two class, so a block fits any later request of its
- * class. */
-enum { CLASSES = 48, HEADER = 64 };
+/* Gradients and borrowed blocks: kept by classes of size, four to an octave, so a block fits any later request
+ * of its class and is at most a quarter too large. */
+enum { LEAST_BITS = 8, STEPS = 4, CLASSES = STEPS * 44, HEADER = 64 };
 
 typedef struct block {
     struct block *next;
@@ -189,11 +189,17 @@ at_var *at_tape_record(at_tape *tape, const at_op *op, at_var *out, at_var *cons
     return out;
 }
 
+/* Class c holds blocks of (4 + c % 4) * 2^(c / 4) * 64 bytes: 256, 320, 384, 448, 512, 640, … */
+static size_t class_bytes(int class)
+{
+    return (size_t)(STEPS + class % STEPS) << (LEAST_BITS - 2 + class / STEPS);
+}
+
 static int class_of(size_t bytes)
 {
-    int class = 8;
-    while (((size_t)1 << class) < bytes)
-        class ++;
+    int class = 0;
+    while (class_bytes(class) < bytes)
+        class += class_bytes(class + STEPS) < bytes ? STEPS : 1;
     return class;
 }
 
@@ -202,14 +208,14 @@ float *at_tape_borrow(at_tape *tape, size_t floats)
     if (tape->status != AT_OK)
         return NULL;
     struct at_tape_private *p = tape->private;
-    AT_ASSERT(floats < ((size_t)1 << (CLASSES - 4)));
+    AT_ASSERT(floats < ((size_t)1 << 44));
     int class = class_of(floats * sizeof(float));
     block *b = p->free_blocks[class];
     if (b) {
         p->free_blocks[class] = b->next;
         return (float *)((char *)b + HEADER);
     }
-    size_t bytes = ((size_t)1 << class) + HEADER;
+    size_t bytes = class_bytes(class) + HEADER;
     if (at_grow(&p->held, &p->held_capacity, p->held_count + 1, sizeof(block *)) == AT_OK)
         b = at_alloc_aligned(1, bytes);
     if (!b) {
