@@ -1,5 +1,5 @@
-/* A decoder alone, GPT-2's and Llama's way: gradients, the same logits in one go, in chunks, step by step and in
- * company, options refused. */
+/* A decoder alone, GPT-2's and Llama's way: gradients, the same logits in one go, in chunks, step by step and
+ * in company, options refused. */
 #include <math.h>
 #include <string.h>
 #include "model/state.h"
