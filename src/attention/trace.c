@@ -16,7 +16,6 @@ struct at_trace {
     wish wishes[MAX_WISHES];
     size_t wished;
     int layers[KINDS], heads[KINDS]; /* seen */
-    at_stage stage;
     at_trace_map *maps;
     size_t count, capacity;
     at_arena *arena;
@@ -97,14 +96,42 @@ int at_trace_heads(const at_trace *trace, at_attention_kind kind)
     return trace->heads[kind];
 }
 
-void at_trace_want_stage(at_trace *trace, at_stage stage)
+/* Maps that grow have room for the next power of two of rows. */
+static size_t room(size_t rows)
 {
-    trace->stage = stage;
+    size_t power = 1;
+    while (power < rows)
+        power *= 2;
+    return power;
 }
 
-at_stage at_trace_stage(const at_trace *trace)
+float *at_trace_append(at_trace *trace, const at_trace_map *like, size_t start)
 {
-    return trace->stage;
+    at_trace_map *map = NULL;
+    for (size_t i = trace->count; i-- > 0 && start > 0 && !map;) {
+        at_trace_map *m = &trace->maps[i];
+        if (m->kind == like->kind && m->layer == like->layer && m->head == like->head &&
+            m->sequence == like->sequence && m->keys == like->keys && m->queries == start)
+            map = m;
+    }
+    if (!map) {
+        at_trace_map first = *like;
+        first.queries = room(like->queries);
+        map = at_trace_add(trace, &first);
+        if (map)
+            map->queries = like->queries;
+        return map ? map->weights : NULL;
+    }
+    size_t rows = start + like->queries;
+    if (rows > room(start)) {
+        float *more = at_arena_array(trace->arena, room(rows) * like->keys + 1, sizeof *more);
+        if (!more)
+            return NULL;
+        memcpy(more, map->weights, start * like->keys * sizeof *more);
+        map->weights = more;
+    }
+    map->queries = rows;
+    return map->weights + start * like->keys;
 }
 
 size_t at_trace_count(const at_trace *trace)

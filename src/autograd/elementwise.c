@@ -196,3 +196,26 @@ at_var *at_sum(at_tape *tape, at_var *a)
     out->data[0] = (float)sum;
     return at_tape_record(tape, &at_op_sum, out, &a, 1, NULL);
 }
+
+static void reshape_backward(at_tape *tape, const at_node *node)
+{
+    at_pass_gradient(tape, node->in[0], node->out);
+}
+
+const at_op at_op_reshape = {"reshape", reshape_backward};
+
+at_var *at_reshape(at_tape *tape, at_var *a, at_shape shape)
+{
+    if (!a)
+        return NULL;
+    if (at_shape_count(a->shape) != at_shape_count(shape)) {
+        at_tape_fail(tape, AT_ESHAPE, "reshape: %s has not as many elements as %s", at_shape_text(a->shape).s,
+                     at_shape_text(shape).s);
+        return NULL;
+    }
+    at_var *out = at_tape_saved(tape, 1, sizeof *out);
+    if (!out)
+        return NULL;
+    *out = (at_var){.shape = shape, .data = a->data, .owns_grad = true};
+    return at_tape_record(tape, &at_op_reshape, out, &a, 1, NULL);
+}

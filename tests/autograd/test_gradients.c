@@ -231,6 +231,20 @@ static at_var *largest(at_tape *tape, at_var *const *x, const void *context)
     return at_maxout(tape, x[0]);
 }
 
+/* Its gradient is handed on, and meets another in the same variable. */
+static at_var *reshaped(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    at_var *y = at_reshape(tape, x[0], at_shape2(5, 6));
+    return at_add(tape, at_mul(tape, y, y), at_reshape(tape, x[0], at_shape2(5, 6)));
+}
+
+static void shapes_that_change(void **state)
+{
+    (void)state;
+    gradient_check(&(gradient_case){.name = "reshape", .build = reshaped, .leaves = {at_shape2(10, 3)}});
+}
+
 static void several_rows_or_columns_in_one(void **state)
 {
     (void)state;
@@ -256,6 +270,7 @@ int main(void)
         cmocka_unit_test(products),
         cmocka_unit_test(dropouts),
         cmocka_unit_test(rows_that_move),
+        cmocka_unit_test(shapes_that_change),
         cmocka_unit_test(several_rows_or_columns_in_one),
         cmocka_unit_test(no_operation_escapes),
     };

@@ -15,7 +15,7 @@ void at_ref_gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1);
 
 void at_ref_attend(const at_attend *a, float *scratch);
 void at_ref_attend_backward(const at_attend *a, float *scratch);
-void at_ref_attend_weights(const at_attend *a, size_t t0, size_t t1, at_stage stage, float *out);
+void at_ref_attend_weights(const at_attend *a, size_t t0, size_t t1, float *weights);
 size_t at_ref_attend_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value);
 
 void at_ref_add(float *out, const float *a, const float *b, size_t n);
@@ -36,6 +36,11 @@ double at_ref_sum_squares(const float *a, size_t n);
 float at_ref_sum_exp(const float *a, float max, size_t n);
 void at_ref_softmax(float *out, const float *a, size_t n);
 void at_ref_softmax_backward(float *d_in, const float *w, const float *d_w, size_t n);
+
+void at_ref_sparsemax(float *out, const float *a, size_t n);
+void at_ref_sparsemax_backward(float *d_in, const float *w, const float *d_w, size_t n);
+void at_ref_additive(const at_additive *a, float *scores);
+void at_ref_additive_backward(const at_additive *a);
 
 void at_ref_layer_norm(float *out, float *mean, float *rstd, const float *x, const float *gamma,
                        const float *beta, size_t rows, size_t d, float eps);

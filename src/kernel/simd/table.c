@@ -18,6 +18,7 @@ static void fill(void)
     AT_SIMD_NAME(fill_adam)(&table);
     AT_SIMD_NAME(fill_peak)(&table);
     AT_SIMD_NAME(fill_attend)(&table);
+    AT_SIMD_NAME(fill_additive)(&table);
 }
 
 const at_kernels *AT_SIMD_NAME(kernels)(void)
