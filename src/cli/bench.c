@@ -11,24 +11,29 @@
 
 typedef struct options {
     double seconds;
-    char *size;
+    char *size, *svg;
 } options;
 
-static const at_field fields[] = {{"seconds", AT_FIELD_REAL, offsetof(options, seconds), "2", 0.01, 3600,
-                                   NULL, "how long each case is measured"},
-                                  {"size", AT_FIELD_TEXT, offsetof(options, size), NULL, 0, 0, NULL,
-                                   "only this case (attention) or size (translate, train: tiny or base)"},
-                                  {0}};
+static const at_field fields[] = {
+    {"seconds", AT_FIELD_REAL, offsetof(options, seconds), "2", 0.01, 3600, NULL,
+     "how long each case is measured"},
+    {"size", AT_FIELD_TEXT, offsetof(options, size), NULL, 0, 0, NULL,
+     "only this case (attention, lengths) or size (translate, train: tiny or base)"},
+    {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL,
+     "draw what was measured into this file (lengths)"},
+    {0}};
 
 static const at_cli_spec spec = {
     .name = "bench",
-    .usage = "attention|translate|train [options]",
+    .usage = "attention|lengths|translate|train [options]",
     .summary =
         "Times the work on this machine with random weights and numbers, fp32; each figure is a median.\n"
-        "attention: the fused mechanism alone; translate: 30 pieces to 30 pieces;\n"
+        "attention: the fused mechanism alone; lengths: its time and memory from 64 to 16,384 rows;\n"
+        "translate: 30 pieces to 30 pieces;\n"
         "train: whole steps of a small Transformer, 4,096 target tokens each.",
     .fields = fields,
     .examples = "  attend bench attention --threads 2\n"
+                "  attend bench lengths --svg lengths.svg\n"
                 "  attend bench translate --size tiny --json\n"
                 "  attend bench train --seconds 60\n"};
 
@@ -38,8 +43,10 @@ const at_bench_size at_bench_sizes[] = {
 static const struct bench {
     const char *name;
     at_status (*run)(at_bench *bench);
-} benches[] = {
-    {"attention", at_bench_attention}, {"translate", at_bench_translate}, {"train", at_bench_train}};
+} benches[] = {{"attention", at_bench_attention},
+               {"lengths", at_bench_lengths},
+               {"translate", at_bench_translate},
+               {"train", at_bench_train}};
 
 static int rising(const void *a, const void *b)
 {
@@ -143,6 +150,7 @@ static at_status run(const struct bench *which, const options *o, const at_cli_c
 {
     at_bench bench = {.seconds = o->seconds,
                       .only = o->size,
+                      .svg = o->svg,
                       .seed = (uint64_t)common->seed,
                       .json = common->json,
                       .rows = json_array()};
@@ -174,7 +182,9 @@ int at_cli_bench(int argc, char **argv)
     for (size_t i = 0; words.count == 1 && i < sizeof benches / sizeof benches[0]; i++)
         which = strcmp(words.list[0], benches[i].name) == 0 ? &benches[i] : which;
     if (!which) {
-        code = at_cli_wrong(&spec, "want one of: attention, translate, train");
+        code = at_cli_wrong(&spec, "want one of: attention, lengths, translate, train");
+    } else if (o.svg && which->run != at_bench_lengths) {
+        code = at_cli_wrong(&spec, "--svg: only 'bench lengths' has a picture");
     } else {
         at_status st = run(which, &o, &common);
         code = st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);

@@ -20,6 +20,7 @@ typedef struct at_bench {
     at_exec *exec;
     double seconds;   /* how long each case is measured at least */
     const char *only; /* the case or size that is wanted; NULL: all */
+    const char *svg;  /* file for a picture, where the bench has one; NULL: none */
     uint64_t seed;
     bool json;
     json_t *rows;
@@ -44,6 +45,7 @@ extern const at_bench_size at_bench_sizes[]; /* ends with a row without name */
 at_status at_bench_model(const at_bench *bench, const at_bench_size *size, double dropout, at_model **model);
 
 at_status at_bench_attention(at_bench *bench);
+at_status at_bench_lengths(at_bench *bench);
 at_status at_bench_translate(at_bench *bench);
 at_status at_bench_train(at_bench *bench);
 #endif

@@ -1,9 +1,12 @@
 /* Attention alone, through the operations that models use; the shapes of docs/results.md. */
+#include <stdio.h>
 #include <string.h>
 #include "attention/attend.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "cli/bench.h"
+#include "draw/curves.h"
 
 typedef struct shape {
     const char *name;
@@ -117,21 +120,108 @@ static at_status lay_out(work *w, at_arena *arena, uint64_t seed)
     return AT_OK;
 }
 
+/* Makes what a shape needs, measures it, and gives it back. */
+static at_status with_shape(at_bench *bench, const shape *s, at_status (*job)(at_bench *, work *))
+{
+    work w = {.shape = s};
+    at_arena *arena = at_arena_new();
+    at_status st = arena ? at_tape_new(bench->exec, &w.tape) : AT_ENOMEM;
+    if (st == AT_OK)
+        st = lay_out(&w, arena, bench->seed);
+    if (st == AT_OK)
+        st = job(bench, &w);
+    at_tape_free(w.tape);
+    at_arena_free(arena);
+    return st;
+}
+
 at_status at_bench_attention(at_bench *bench)
 {
     at_status st = AT_OK;
-    for (size_t i = 0; st == AT_OK && i < sizeof shapes / sizeof shapes[0]; i++) {
-        if (!at_bench_wants(bench, shapes[i].name))
-            continue;
-        work w = {.shape = &shapes[i]};
-        at_arena *arena = at_arena_new();
-        st = arena ? at_tape_new(bench->exec, &w.tape) : AT_ENOMEM;
-        if (st == AT_OK)
-            st = lay_out(&w, arena, bench->seed);
-        if (st == AT_OK)
-            st = measure(bench, &w);
-        at_tape_free(w.tape);
-        at_arena_free(arena);
-    }
+    for (size_t i = 0; st == AT_OK && i < sizeof shapes / sizeof shapes[0]; i++)
+        if (at_bench_wants(bench, shapes[i].name))
+            st = with_shape(bench, &shapes[i], measure);
     return st;
+}
+
+/* ---------------------------------------------------------------- time and memory by length */
+
+enum { LENGTHS = 9, SHORTEST = 64, LENGTH_HEADS = 4, LENGTH_WIDTH = 64 };
+
+/* Forward and backward at one length; memory is what the tape holds beside inputs and their gradients. */
+static at_status measure_length(at_bench *bench, work *w)
+{
+    double forward = 0, both = 0;
+    at_status st = at_bench_median(bench, run_once, w, &forward);
+    w->backward = true;
+    if (st == AT_OK)
+        st = at_bench_median(bench, run_once, w, &both);
+    if (st != AT_OK)
+        return st;
+    double held = (double)at_tape_peak(w->tape) / 1e6, n = (double)w->shape->queries;
+    double weights = n * n * (double)w->shape->heads * sizeof(float) / 1e6;
+    return at_bench_row(
+        bench,
+        json_pack("{s:s,s:f,s:f,s:f,s:f,s:f}", "case", w->shape->name, "length", n, "forward_ms",
+                  1e3 * forward, "both_ms", 1e3 * both, "held_mb", held, "weights_mb", weights),
+        "%6s rows: forward %10.3f ms, forward and backward %10.3f ms, %7.1f MB held; all weights %8.1f MB",
+        w->shape->name, 1e3 * forward, 1e3 * both, held, weights);
+}
+
+static at_status draw_lengths(const at_bench *bench)
+{
+    static const struct {
+        const char *key, *name;
+        at_axis axis;
+    } lines[] = {{"forward_ms", "forward, ms", AT_AXIS_LEFT},
+                 {"both_ms", "and backward, ms", AT_AXIS_LEFT},
+                 {"held_mb", "held, MB", AT_AXIS_RIGHT},
+                 {"weights_mb", "a matrix of weights, MB", AT_AXIS_RIGHT}};
+    enum { LINES = sizeof lines / sizeof lines[0] };
+    double x[LENGTHS], y[LINES][LENGTHS];
+    at_series series[LINES];
+    size_t count = json_array_size(bench->rows);
+    for (size_t k = 0; k < LINES; k++) {
+        for (size_t i = 0; i < count; i++) {
+            const json_t *row = json_array_get(bench->rows, i);
+            x[i] = json_real_value(json_object_get(row, "length"));
+            y[k][i] = json_real_value(json_object_get(row, lines[k].key));
+        }
+        series[k] = (at_series){lines[k].name, x, y[k], count, lines[k].axis};
+    }
+    at_buf caption = {0}, out = {0};
+    at_buf_printf(&caption,
+                  "Fused attention, %d heads of width %d, one sequence, fp32, %s kernels, threads: %d. Held: "
+                  "what stays "
+                  "in memory between forward and backward beside inputs and their gradients.",
+                  LENGTH_HEADS, LENGTH_WIDTH, bench->exec->kernels->name, bench->exec->threads);
+    at_curves curves = {.title = "What attention costs by length",
+                        .x_label = "rows of the sequence",
+                        .caption = caption.data,
+                        .x_log = 2,
+                        .y_log = 10,
+                        .series = series,
+                        .count = LINES};
+    at_status st = at_buf_status(&caption);
+    if (st == AT_OK)
+        st = at_curves_svg(&curves, &out);
+    if (st == AT_OK)
+        st = at_file_write(bench->svg, out.data, out.length);
+    at_buf_free(&caption);
+    at_buf_free(&out);
+    return st;
+}
+
+at_status at_bench_lengths(at_bench *bench)
+{
+    at_status st = AT_OK;
+    for (size_t i = 0; st == AT_OK && i < LENGTHS; i++) {
+        char name[16];
+        size_t n = (size_t)SHORTEST << i;
+        snprintf(name, sizeof name, "%zu", n);
+        shape s = {name, 1, LENGTH_HEADS, n, n, LENGTH_WIDTH, false};
+        if (at_bench_wants(bench, name))
+            st = with_shape(bench, &s, measure_length);
+    }
+    return st == AT_OK && bench->svg && json_array_size(bench->rows) ? draw_lengths(bench) : st;
 }

@@ -19,9 +19,10 @@ enum {
     POINTS_MOST = 1600, /* longer ones are thinned to the extremes of each bucket */
 };
 
-/* A linear scale: values low … high onto pixels from … to. */
+/* A scale: low … high onto pixels from … to. These, and step, are exponents when there is a base. */
 typedef struct scale {
     double low, high, step, from, to;
+    int base; /* 0: linear */
     bool used;
 } scale;
 
@@ -31,9 +32,22 @@ typedef struct chart {
     double height;
 } chart;
 
+/* A value's place on the scale; NaN when a logarithmic one has none for it. */
+static double on_scale(const scale *s, double value)
+{
+    if (!s->base)
+        return value;
+    return value > 0 ? log2(value) / log2(s->base) : NAN;
+}
+
 static double place(const scale *s, double value)
 {
-    return s->from + (value - s->low) / (s->high - s->low) * (s->to - s->from);
+    return s->from + (on_scale(s, value) - s->low) / (s->high - s->low) * (s->to - s->from);
+}
+
+static bool shows(const chart *c, const at_series *s, size_t i)
+{
+    return isfinite(on_scale(&c->x, s->x[i])) && isfinite(on_scale(&c->y[s->axis], s->y[i]));
 }
 
 /* 1, 2 or 5 times a power of ten that cuts `span` into about `parts`. */
@@ -46,6 +60,7 @@ static double tick_step(double span, int parts)
 
 static void widen(scale *s, double value)
 {
+    value = on_scale(s, value);
     if (!isfinite(value))
         return;
     s->low = s->used ? fmin(s->low, value) : value;
@@ -67,6 +82,8 @@ static void finish(scale *s, int parts, bool round_ends)
         s->high += room;
     }
     s->step = tick_step(s->high - s->low, parts);
+    if (s->base)
+        s->step = fmax(1.0, ceil(s->step)); /* whole powers */
     if (round_ends) {
         s->low = s->step * floor(s->low / s->step + 1e-9);
         s->high = s->step * ceil(s->high / s->step - 1e-9);
@@ -75,11 +92,12 @@ static void finish(scale *s, int parts, bool round_ends)
 
 static chart lay_out(const at_curves *curves)
 {
-    chart c = {.curves = curves};
+    chart c = {.curves = curves, .x.base = curves->x_log};
+    c.y[AT_AXIS_LEFT].base = c.y[AT_AXIS_RIGHT].base = curves->y_log;
     for (size_t i = 0; i < curves->count; i++) {
         const at_series *s = &curves->series[i];
         for (size_t k = 0; k < s->count; k++) {
-            if (!isfinite(s->x[k]) || !isfinite(s->y[k]))
+            if (!shows(&c, s, k))
                 continue;
             widen(&c.x, s->x[k]);
             widen(&c.y[s->axis], s->y[k]);
@@ -120,10 +138,12 @@ static void draw_style(at_buf *out)
         ".d2{fill:#3fcf9f}.d3{fill:#b79ae0}.d4{fill:#f0bb45}.d5{fill:#8fd0f7}}\n</style>\n");
 }
 
-/* Numbers near zero that rounding left are zero. */
-static double tidy(double value, double step)
+/* The value at a tick; numbers near zero that rounding left are zero. */
+static double tick_value(const scale *s, double at)
 {
-    return fabs(value) < 1e-6 * step ? 0.0 : value;
+    if (s->base)
+        return pow(s->base, at);
+    return fabs(at) < 1e-6 * s->step ? 0.0 : at;
 }
 
 static void draw_axis(const chart *c, at_axis axis, bool grid, at_buf *out)
@@ -132,7 +152,7 @@ static void draw_axis(const chart *c, at_axis axis, bool grid, at_buf *out)
     bool right = axis == AT_AXIS_RIGHT;
     int ticks = (int)floor((s->high - s->low) / s->step + 1e-6);
     for (int i = 0; i <= ticks; i++) {
-        double value = tidy(s->low + i * s->step, s->step), y = place(s, value);
+        double value = tick_value(s, s->low + i * s->step), y = place(s, value);
         if (grid)
             at_buf_printf(out, "<path class=\"r\" d=\"M%.1f %.1fH%.1f\"/>", c->x.from, y, c->x.to);
         at_buf_printf(out, "<text class=\"s%s\" x=\"%.1f\" y=\"%.1f\">%.6g</text>\n", right ? "" : " e",
@@ -146,7 +166,7 @@ static void draw_steps(const chart *c, double bottom, at_buf *out)
     double first = x->step * ceil(x->low / x->step - 1e-9);
     at_buf_printf(out, "<path class=\"a\" d=\"M%.1f %.1fH%.1f\"/>\n", x->from, bottom, x->to);
     for (int i = 0; first + i * x->step <= x->high + 1e-9 * x->step; i++) {
-        double value = tidy(first + i * x->step, x->step), at = place(x, value);
+        double value = tick_value(x, first + i * x->step), at = place(x, value);
         at_buf_printf(out, "<path class=\"a\" d=\"M%.1f %.1fv5\"/>", at, bottom);
         at_buf_printf(out, "<text class=\"s m\" x=\"%.1f\" y=\"%.1f\">%.10g</text>\n", at, bottom + 19,
                       value);
@@ -161,7 +181,7 @@ static void draw_steps(const chart *c, double bottom, at_buf *out)
 /* One point of the path; *pen says whether the last one was finite. */
 static void draw_point(const chart *c, const at_series *s, size_t i, bool *pen, at_buf *out)
 {
-    if (!isfinite(s->y[i]) || !isfinite(s->x[i])) {
+    if (!shows(c, s, i)) {
         *pen = false;
         return;
     }
@@ -178,7 +198,7 @@ static void draw_line(const chart *c, const at_series *s, at_buf *out)
     for (size_t i = 0; i < s->count; i += bucket) {
         size_t end = i + bucket < s->count ? i + bucket : s->count, low = i, high = i;
         for (size_t k = i; k < end; k++) {
-            if (!isfinite(s->y[k])) { /* the gap is what matters in this bucket */
+            if (!shows(c, s, k)) { /* the gap is what matters in this bucket */
                 low = high = k;
                 break;
             }
@@ -191,9 +211,9 @@ static void draw_line(const chart *c, const at_series *s, at_buf *out)
     }
 }
 
-static bool is_alone(const at_series *s, size_t i)
+static bool is_alone(const chart *c, const at_series *s, size_t i)
 {
-    return (i == 0 || !isfinite(s->y[i - 1])) && (i + 1 == s->count || !isfinite(s->y[i + 1]));
+    return (i == 0 || !shows(c, s, i - 1)) && (i + 1 == s->count || !shows(c, s, i + 1));
 }
 
 static void draw_series(const chart *c, size_t index, at_buf *out)
@@ -205,7 +225,7 @@ static void draw_series(const chart *c, size_t index, at_buf *out)
     draw_line(c, s, out);
     at_buf_text(out, "\"/>\n");
     for (size_t i = 0; i < s->count; i++) {
-        if (!isfinite(s->x[i]) || !isfinite(s->y[i]) || (s->count > POINTS_MARKED && !is_alone(s, i)))
+        if (!shows(c, s, i) || (s->count > POINTS_MARKED && !is_alone(c, s, i)))
             continue;
         at_buf_printf(out, "<circle class=\"d%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.6\"><title>", color,
                       place(&c->x, s->x[i]), place(&c->y[s->axis], s->y[i]));

@@ -1,7 +1,8 @@
-/* draw/curves.h - how a training went: one SVG of loss, validation, rate.
+/* draw/curves.h - lines over a common x as one SVG: how a training went, what a length costs.
  *
- * Role    Series over steps on up to three scales: left axis, right axis, and a
- *         small panel below (learning rate). NaN leaves a gap.
+ * Role    Series on up to three scales: left axis, right axis, and a small panel below
+ *         (learning rate); x and both main axes may be logarithmic. NaN leaves a gap, and so
+ *         does what a logarithm cannot show.
  * Owns    Nothing; the request is borrowed while the call lasts.
  * Errors  AT_EARG without any series, AT_ENOMEM. A series without finite points is
  *         named in the legend and not drawn.
@@ -30,6 +31,7 @@ typedef struct at_series {
 typedef struct at_curves {
     const char *title, *x_label; /* NULL: none */
     const char *caption;         /* NULL: none */
+    int x_log, y_log;            /* base of a logarithmic scale (2, 10), y: left and right; 0: linear */
     const at_series *series;
     size_t count;
 } at_curves;

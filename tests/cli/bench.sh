@@ -7,13 +7,17 @@ run 0 bench attention --size translate-train --seconds 0.01
 has "$work/out" "GFLOP/s"
 run 0 bench attention --size decode-1x1k --seconds 0.01 --json
 json "$work/out" 'd["rows"][0]["case"] == "decode-1x1k" and d["rows"][0]["forward_gflops"] > 0'
+run 0 bench lengths --size 64 --seconds 0.01 --svg "$work/lengths.svg"
+holds grep -q "64 rows: forward" "$work/out"
+holds grep -q "rows of the sequence" "$work/lengths.svg"
+fails 2 "only 'bench lengths'" bench train --svg "$work/x.svg"
 run 0 bench translate --size tiny --seconds 0.01 --json --threads 2
 json "$work/out" '[(r["batch"], r["beam"]) for r in d["rows"]] == [(1, 1), (1, 5), (32, 1), (32, 5)]'
 json "$work/out" 'all(r["tokens_per_s"] > 0 for r in d["rows"]) and d["threads"] == 2 and d["peak_mb"] > 0'
 run 0 bench train --size tiny --seconds 0.01 --json
 json "$work/out" 'd["rows"][0]["target_tokens_per_s"] > 0 and d["rows"][0]["peak_mb"] > 0'
-fails 2 "attention, translate, train" bench
-fails 2 "attention, translate, train" bench nosuch
+fails 2 "attention, lengths, translate, train" bench
+fails 2 "attention, lengths, translate, train" bench nosuch
 fails 1 "nosuch" bench translate --size nosuch --json
 fails 2 "seconds" bench train --seconds -1
 fails 1 "kernel" bench train --kernels nosuch

@@ -138,10 +138,29 @@ static void every_failing_allocation_is_an_error_without_leak(void **state)
     check_every_allocation(draw_all, NULL, 500);
 }
 
+static void logarithms_have_whole_powers_for_ticks(void **state)
+{
+    (void)state;
+    static const double lengths[] = {64, 128, 0, 1024, 16384}, times[] = {0.01, 0.02, 5, -1, 700};
+    at_series series = {"ms", lengths, times, 5, AT_AXIS_LEFT};
+    at_buf out = {0};
+    check_ok(at_curves_svg(&(at_curves){.series = &series, .count = 1, .x_log = 2, .y_log = 10}, &out));
+    check_xml(out.data);
+    assert_int_equal(count(out.data, "<circle"), 3); /* neither length 0 nor time -1 */
+    assert_non_null(strstr(out.data, ">64</text>"));
+    assert_non_null(strstr(out.data, ">16384</text>"));
+    assert_non_null(strstr(out.data, ">0.01</text>"));
+    assert_non_null(strstr(out.data, ">1000</text>"));
+    assert_null(strstr(out.data, "nan"));
+    assert_null(strstr(out.data, "inf"));
+    at_buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_four_series_on_three_scales),
+        cmocka_unit_test(logarithms_have_whole_powers_for_ticks),
         cmocka_unit_test(a_nan_is_a_gap),
         cmocka_unit_test(any_range_of_numbers_gives_finite_coordinates),
         cmocka_unit_test(long_series_are_thinned_and_keep_their_spikes),
