@@ -176,6 +176,53 @@ at_var *at_columns(at_tape *tape, at_var *x, size_t first, size_t count)
     return at_tape_record(tape, &at_op_columns, out, &x, 1, s);
 }
 
+static void beside_backward(at_tape *tape, const at_node *node)
+{
+    const stacked *s = node->saved;
+    size_t rows = (size_t)node->out->shape.dim[0], d = (size_t)node->out->shape.dim[1], at = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        size_t width = (size_t)s->parts[i]->shape.dim[1];
+        float *to = at_tape_grad(tape, s->parts[i], NULL);
+        for (size_t r = 0; to && r < rows; r++)
+            tape->exec->kernels->add(to + r * width, to + r * width, node->out->grad + r * d + at, width);
+        at += width;
+    }
+}
+
+const at_op at_op_beside = {"beside", beside_backward};
+
+at_var *at_beside(at_tape *tape, at_var *const *parts, size_t count)
+{
+    AT_ASSERT(count > 0);
+    int64_t width = 0;
+    at_var *wants = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!at_expect_rank(tape, "beside", parts[i], 2) ||
+            !at_expect_shape(tape, "beside", parts[i],
+                             at_shape2(parts[0]->shape.dim[0], parts[i]->shape.dim[1])))
+            return NULL;
+        width += parts[i]->shape.dim[1];
+        wants = parts[i]->needs_grad ? parts[i] : wants;
+    }
+    if (count == 1)
+        return parts[0];
+    at_var *out = at_tape_value(tape, at_shape2(parts[0]->shape.dim[0], width));
+    at_var **kept = at_tape_saved(tape, count, sizeof(at_var *));
+    stacked *s = at_tape_saved(tape, 1, sizeof *s);
+    if (!out || !kept || !s)
+        return NULL;
+    *s = (stacked){kept, count};
+    size_t rows = (size_t)out->shape.dim[0], at = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t n = (size_t)parts[i]->shape.dim[1];
+        kept[i] = parts[i];
+        for (size_t r = 0; r < rows; r++)
+            memcpy(out->data + r * (size_t)width + at, parts[i]->data + r * n, n * sizeof(float));
+        at += n;
+    }
+    return at_tape_record(tape, &at_op_beside, out, &wants, 1, s);
+}
+
 typedef struct pooled {
     const at_kernels *k;
     at_rows rows;

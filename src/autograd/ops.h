@@ -31,6 +31,8 @@ at_var *at_gather(at_tape *tape, at_var *x, const int32_t *index, size_t count);
 at_var *at_slice(at_tape *tape, at_var *x, size_t first, size_t count);
 /* Rows of all parts, one after the other; at least one part, one width. */
 at_var *at_stack_rows(at_tape *tape, at_var *const *parts, size_t count);
+/* The parts' columns side by side; as many rows in each. One part: itself. */
+at_var *at_beside(at_tape *tape, at_var *const *parts, size_t count);
 /* Columns first … first+count-1; all of them: x itself. */
 at_var *at_columns(at_tape *tape, at_var *x, size_t first, size_t count);
 /* The mean of each sequence's rows, zeros for an empty one: (N,D) -> (B,D). */

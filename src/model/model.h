@@ -58,7 +58,8 @@ typedef struct at_family {
     size_t options_size, net_size;
     at_status (*build)(at_model *model); /* checks options, declares parameters, fills net */
     void (*release)(at_model *model);    /* frees what net owns beside itself; may be NULL */
-    /* Source rows -> memory rows (N_source, D). */
+    /* Source rows -> memory rows (N_source, D). Callers only hand them on: a family may keep more behind
+     * them. */
     at_var *(*encode)(const at_model *model, at_tape *tape, const at_batch *batch);
     /* Training: all target rows of the batch against memory -> (N_target, D) before the output product. */
     at_var *(*decode)(const at_model *model, at_tape *tape, const at_batch *batch, at_var *memory);
@@ -69,6 +70,8 @@ typedef struct at_family {
      * sources; new rows for slots -> (rows, D). */
     void (*state_shape)(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
                         size_t *cross_width);
+    size_t (*state_begin)(const at_model *model); /* numbers kept of a source beside rows; NULL: none */
+    bool state_newest; /* a step reads the row before it only: older ones are dropped */
     void (*state_source)(const at_model *model, at_tape *tape, at_state *state, at_var *memory,
                          const at_rows *rows, const int *sources);
     at_var *(*state_step)(const at_model *model, at_tape *tape, at_state *state, const int *slots,

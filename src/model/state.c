@@ -21,6 +21,7 @@ typedef struct source {
     list rows;
     size_t slots; /* that look at it */
     bool held;    /* by whoever encoded it */
+    float *begin; /* (begin_width) what a family keeps of it beside rows; NULL: nothing */
 } source;
 
 typedef struct slot {
@@ -31,13 +32,15 @@ typedef struct slot {
 
 struct at_state {
     pool self, cross;
+    size_t begin_width;
+    bool newest; /* slots keep their last row only: the others' numbers are GONE */
     slot *slots;
     size_t slot_count, slot_capacity;
     source *sources;
     size_t source_count, source_capacity;
 };
 
-enum { FIRST_ROWS = 256 };
+enum { FIRST_ROWS = 256, GONE = -1 };
 
 static at_status pool_open(pool *p, size_t blocks, size_t width)
 {
@@ -104,8 +107,11 @@ static void pool_drop(pool *p, int32_t row)
 
 static void list_cut(list *l, pool *p, size_t length)
 {
-    while (l->length > length)
-        pool_drop(p, l->rows[--l->length]);
+    while (l->length > length) {
+        int32_t row = l->rows[--l->length];
+        if (row != GONE)
+            pool_drop(p, row);
+    }
 }
 
 static at_status list_extend(list *l, pool *p, size_t count)
@@ -136,6 +142,8 @@ at_status at_state_new(const at_model *model, at_state **state)
         at_state_free(s);
         return AT_ENOMEM;
     }
+    s->begin_width = model->family->state_begin ? model->family->state_begin(model) : 0;
+    s->newest = model->family->state_newest;
     *state = s;
     return AT_OK;
 }
@@ -146,8 +154,10 @@ void at_state_free(at_state *state)
         return;
     for (size_t i = 0; i < state->slot_count; i++)
         at_free(state->slots[i].rows.rows);
-    for (size_t i = 0; i < state->source_count; i++)
+    for (size_t i = 0; i < state->source_count; i++) {
         at_free(state->sources[i].rows.rows);
+        at_free(state->sources[i].begin);
+    }
     at_free(state->slots);
     at_free(state->sources);
     pool_close(&state->self);
@@ -174,6 +184,11 @@ static at_status new_source(at_state *s, size_t rows, int *index)
         s->sources[s->source_count++] = (source){0};
     }
     source *from = &s->sources[i];
+    if (s->begin_width > 0 && !from->begin) {
+        from->begin = at_alloc_array(s->begin_width, sizeof *from->begin);
+        if (!from->begin)
+            return AT_ENOMEM;
+    }
     at_status st = list_extend(&from->rows, &s->cross, rows);
     if (st != AT_OK)
         return st;
@@ -253,7 +268,8 @@ at_status at_state_fork(at_state *state, int index, int *copy)
     }
     for (size_t i = 0; i < from->length; i++) {
         to->rows[i] = from->rows[i];
-        state->self.references[from->rows[i]]++;
+        if (from->rows[i] != GONE)
+            state->self.references[from->rows[i]]++;
     }
     to->length = from->length;
     return AT_OK;
@@ -272,7 +288,9 @@ void at_state_close(at_state *state, int index)
 
 void at_state_truncate(at_state *state, int index, size_t length)
 {
-    list_cut(&slot_at(state, index)->rows, &state->self, length);
+    list *l = &slot_at(state, index)->rows;
+    list_cut(l, &state->self, length);
+    AT_ASSERT(l->length == 0 || l->rows[l->length - 1] != GONE);
 }
 
 size_t at_state_length(const at_state *state, int index)
@@ -308,6 +326,16 @@ size_t at_state_rows(const at_state *state)
     return state->self.used - state->self.free_count + state->cross.used - state->cross.free_count;
 }
 
+/* Rows that no step will read again give their place back. */
+static void forget_older(at_state *state, int index)
+{
+    list *l = &slot_at(state, index)->rows;
+    for (size_t i = l->length; i-- > 1 && l->rows[i - 1] != GONE;) {
+        pool_drop(&state->self, l->rows[i - 1]);
+        l->rows[i - 1] = GONE;
+    }
+}
+
 at_var *at_state_step(const at_model *model, at_tape *tape, at_state *state, const int *slots,
                       const at_rows *rows, const int32_t *ids)
 {
@@ -318,6 +346,8 @@ at_var *at_state_step(const at_model *model, at_tape *tape, at_state *state, con
     at_var *logits = at_model_logits(model, tape, out);
     for (size_t b = 0; before && !logits && b < rows->count; b++)
         at_state_truncate(state, slots[b], before[b]); /* rows of a failed step hold nothing */
+    for (size_t b = 0; logits && state->newest && b < rows->count; b++)
+        forget_older(state, slots[b]);
     return logits;
 }
 
@@ -369,4 +399,14 @@ void at_state_put_source(at_state *state, int index, size_t block, const float *
     for (size_t i = 0; i < rows; i++)
         memcpy(state->cross.block[block] + (size_t)to->rows.rows[i] * state->cross.width,
                data + i * state->cross.width, state->cross.width * sizeof *data);
+}
+
+void at_state_put_begin(at_state *state, int index, const float *data)
+{
+    memcpy(state->sources[index].begin, data, state->begin_width * sizeof *data);
+}
+
+const float *at_state_begin(const at_state *state, int index)
+{
+    return state->sources[slot_at(state, index)->source].begin;
 }

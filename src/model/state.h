@@ -38,6 +38,7 @@ void at_state_drop_source(at_state *state, int source);
 at_status at_state_open(at_state *state, int source, int *slot);
 at_status at_state_fork(at_state *state, int slot, int *copy);
 void at_state_close(at_state *state, int slot);
+/* Back to an earlier length; for a family that keeps the newest row alone, to 0 only. */
 void at_state_truncate(at_state *state, int slot, size_t length);
 size_t at_state_length(const at_state *state, int slot);
 size_t at_state_source_length(const at_state *state, int slot); /* 0 without a source */
@@ -70,4 +71,7 @@ at_status at_state_extend(at_state *state, int slot, size_t count);
 float *at_state_self_row(at_state *state, size_t block, int32_t row);
 /* Takes (rows, cross_width) of each block for source `source`, numbered in order; called block by block. */
 void at_state_put_source(at_state *state, int source, size_t block, const float *data, size_t rows);
+/* What a family keeps of a source beside rows: state_begin(model) numbers. */
+void at_state_put_begin(at_state *state, int source, const float *data);
+const float *at_state_begin(const at_state *state, int slot);
 #endif

@@ -205,6 +205,13 @@ static at_var *some_columns(at_tape *tape, at_var *const *x, const void *context
     return at_mul(tape, at_columns(tape, x[0], 0, 3), at_columns(tape, x[0], 2, 3));
 }
 
+static at_var *joined(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    at_var *parts[] = {x[0], x[1], x[0], x[0], x[0], x[0], x[0], x[1]};
+    return at_beside(tape, parts, sizeof parts / sizeof *parts);
+}
+
 static void rows_that_move(void **state)
 {
     (void)state;
@@ -216,6 +223,8 @@ static void rows_that_move(void **state)
     gradient_check(&(gradient_case){.name = "slice", .build = sliced, .leaves = {at_shape2(5, 3)}});
     gradient_check(
         &(gradient_case){.name = "stack", .build = stacked, .leaves = {at_shape2(2, 3), at_shape2(1, 3)}});
+    gradient_check(
+        &(gradient_case){.name = "beside", .build = joined, .leaves = {at_shape2(3, 2), at_shape2(3, 1)}});
     gradient_check(&(gradient_case){.name = "columns", .build = some_columns, .leaves = {at_shape2(3, 5)}});
 }
 
