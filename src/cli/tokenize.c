@@ -51,8 +51,8 @@ static const at_cli_spec spec = {
         "out for each line in. With --train it learns a tokenizer, which Hugging Face opens too.",
     .fields = fields,
     .other = set_learning,
-    .other_help = "  --vocab-size N, --min-frequency N, --type bpe|char|word, --normalizer none|nfc|nfkc,\n"
-                  "  --lowercase true|false   what --train learns\n",
+    .other_help = "  --vocab-size N, --min-frequency N, --type bpe|char|word|byte,\n"
+                  "  --normalizer none|nfc|nfkc, --lowercase true|false, --bytes all|seen   what --train learns\n",
     .examples = "  attend tokenize --model models/tatoeba-en-zh --ids < input.en\n"
                 "  attend tokenize --model models/tatoeba-en-zh --ids \"Tom chases Jerry.\" |\n"
                 "      attend tokenize --model models/tatoeba-en-zh --decode\n"

@@ -146,8 +146,9 @@ static bool is_empty(const char *path)
 /* What a training writes, and nothing else that may lie there. */
 static at_status clear_folder(const char *out)
 {
-    static const char *const names[] = {"checkpoints",    "log.jsonl",         "curves.svg",  "recipe.json",
-                                        "tokenizer.json", "model.safetensors", "config.json", "README.md"};
+    static const char *const names[] = {"checkpoints",       "data",        "log.jsonl",
+                                        "curves.svg",        "recipe.json", "tokenizer.json",
+                                        "model.safetensors", "config.json", "README.md"};
     at_status st = AT_OK;
     for (size_t i = 0; st == AT_OK && i < sizeof names / sizeof names[0]; i++) {
         char *path = at_path_join(out, names[i]);

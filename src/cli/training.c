@@ -180,7 +180,8 @@ static at_status learn_tokenizer(at_training *t, const char *path, const at_log 
     at_status st = at_learner_new(&t->pieces, &learner);
     if (st != AT_OK)
         return st;
-    st = each_split(t, t->data.train, visit_learn, learner);
+    st = t->data.layout == AT_LAYOUT_PAIRS ? each_split(t, t->data.train, visit_learn, learner)
+                                           : at_training_learn_text(t, learner);
     if (st == AT_OK)
         st = at_learner_finish(learner, &t->tokenizer);
     at_learner_free(learner);
@@ -205,7 +206,7 @@ static bool has_valid(const at_training *t)
     return t->data.valid && *t->data.valid;
 }
 
-static at_status load_data(at_training *t, const at_log *log)
+static at_status load_pairs(at_training *t, const at_log *log)
 {
     at_dataset_spec spec = {.folder = t->folder,
                             .split = t->data.train,
@@ -227,6 +228,21 @@ static at_status load_data(at_training *t, const at_log *log)
     options.shuffle = false;
     st = at_dataset_load(&spec, log, &t->valid_set);
     return st == AT_OK ? at_loader_new(&t->valid_set, &options, &t->valid_loader) : st;
+}
+
+/* A decoder alone learns from one text, the others from pairs. */
+static at_status check_layout(const at_training *t)
+{
+    bool alone = t->family->kind == AT_DECODER_ONLY, pairs = t->data.layout == AT_LAYOUT_PAIRS;
+    if (alone && pairs)
+        return at_fail(AT_EARG,
+                       "option 'data.layout': a %s learns from one text: set it to stream or documents",
+                       t->family->name);
+    if (pairs && t->data.valid_part > 0)
+        return at_fail(AT_EARG, "option 'data.valid_part': pairs have files of their own to validate by");
+    if (t->family->kind == AT_ENCODER_DECODER && !pairs)
+        return at_fail(AT_EARG, "option 'data.layout': a %s learns from pairs of lines", t->family->name);
+    return AT_OK;
 }
 
 static at_status build_model(at_training *t)
@@ -267,7 +283,9 @@ static at_status name_languages(at_training *t)
 static at_status write_sections(at_training *t)
 {
     t->decode_section = at_fields_write(at_beam_fields, &t->decode);
-    t->data_section = json_pack("{s:s, s:s}", "source", t->data.source, "target", t->data.target);
+    t->data_section = t->data.layout == AT_LAYOUT_PAIRS
+                          ? json_pack("{s:s, s:s}", "source", t->data.source, "target", t->data.target)
+                          : at_training_text_section(t);
     bool ok = t->decode_section && t->data_section;
     if (ok && at_preprocess_any(&t->preprocess))
         ok = (t->preprocess_section = at_fields_write(at_preprocess_fields, &t->preprocess)) != NULL;
@@ -311,18 +329,20 @@ at_status at_training_prepare(at_training *t, const at_training_place *place, co
     if (st == AT_OK && !t->data.train)
         st = at_fail(AT_EARG, "option 'data.train': name the files to learn from");
     if (st == AT_OK)
+        st = check_layout(t);
+    if (st == AT_OK)
         st = name_languages(t);
     if (st == AT_OK)
         st = at_exec_new(place->kernels, place->threads, &t->exec);
     if (st == AT_OK)
         st = get_tokenizer(t, place, log);
     if (st == AT_OK)
-        st = load_data(t, log);
+        st = t->data.layout == AT_LAYOUT_PAIRS ? load_pairs(t, log) : at_training_load_text(t, place, log);
     if (st == AT_OK)
         st = build_model(t);
     if (st == AT_OK)
         st = write_sections(t);
-    if (st == AT_OK && has_valid(t) && t->train.score_every > 0) {
+    if (st == AT_OK && t->data.layout == AT_LAYOUT_PAIRS && has_valid(t) && t->train.score_every > 0) {
         st = each_split(t, t->data.valid, visit_lines, NULL);
         if (st == AT_OK)
             st = prepare_references(t);
@@ -346,6 +366,8 @@ void at_training_free(at_training *t)
     at_loader_free(t->valid_loader);
     at_dataset_free(&t->train_set);
     at_dataset_free(&t->valid_set);
+    at_tokens_close(&t->train_tokens);
+    at_tokens_close(&t->valid_tokens);
     at_model_free(t->model);
     at_tokenizer_free(t->tokenizer);
     at_exec_free(t->exec);

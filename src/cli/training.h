@@ -15,6 +15,7 @@
 #ifndef AT_CLI_TRAINING_H
 #define AT_CLI_TRAINING_H
 #include "cli/textfile.h"
+#include "data/tokens.h"
 #include "decode/beam.h"
 #include "text/train.h"
 #include "train/loop.h"
@@ -36,7 +37,8 @@ typedef struct at_training {
 
     at_exec *exec;
     at_tokenizer *tokenizer;
-    at_dataset train_set, valid_set;
+    at_dataset train_set, valid_set;        /* of pairs */
+    at_tokens train_tokens, valid_tokens;   /* of a text: mapped from OUT/data */
     at_loader *train_loader, *valid_loader; /* valid_loader NULL: no validation */
     at_model *model;
     char data_mark[64];
@@ -62,6 +64,13 @@ at_status at_training_prepare(at_training *training, const at_training_place *pl
 /* The recipe with every default, as OUT/recipe.json. */
 at_status at_training_save(const at_training *training, const char *path);
 void at_training_free(at_training *training);
+
+/* training_text.c: the parts of at_training_prepare that a text wants otherwise than pairs do. */
+at_status at_training_learn_text(at_training *training, at_learner *learner);
+at_status at_training_load_text(at_training *training, const at_training_place *place, const at_log *log);
+
+/* Section "data" of the model's config.json: layout, and what a text begins behind. NULL: no memory. */
+json_t *at_training_text_section(const at_training *training);
 
 /* at_train_hooks.score; context is the training. */
 at_status at_training_score(void *training, const at_model *model, at_train_scores *scores);

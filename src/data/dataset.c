@@ -28,6 +28,12 @@ const at_field at_data_fields[] = {
     {"bucket", AT_FIELD_BOOL, AT(bucket), "true", 0, 0, NULL, "pairs of like length into one batch"},
     {"bpe_dropout", AT_FIELD_REAL, AT(bpe_dropout), "0", 0, 1, NULL,
      "chance of each merge to be left out while training; then words are cut anew each epoch"},
+    {"layout", AT_FIELD_CHOICE, AT(layout), "pairs", 0, 0, "pairs|stream|documents",
+     "pairs of lines; or one text SPLIT.txt in windows of max_length pieces, or by documents"},
+    {"document", AT_FIELD_CHOICE, AT(document), "file", 0, 0, "file|paragraph|line",
+     "what a document of a text is; between documents a stream has an end of sentence"},
+    {"valid_part", AT_FIELD_REAL, AT(valid_part), "0", 0, 0.9, NULL,
+     "part of train's text, its end, to validate by instead of the files of `valid`"},
     {0}};
 
 /* What was left out, for the log. */
@@ -195,8 +201,7 @@ at_status at_dataset_load_files(const char *source_path, const char *target_path
     return finish(set, add_files(source_path, target_path, spec, log, set), source_path);
 }
 
-/* FOLDER/NAME.ENDING, or that with .gz; NULL in *path when neither is there. */
-static at_status find_file(const char *folder, const char *name, const char *ending, char **path)
+at_status at_data_file(const char *folder, const char *name, const char *ending, char **path)
 {
     static const char *const packed[] = {"", ".gz"};
     bool here = name[0] == '/' || name[0] == '.';
@@ -218,15 +223,15 @@ at_status at_dataset_find(const char *folder, const char *split, const at_data_o
                           char **source_path, char **target_path)
 {
     *target_path = NULL;
-    at_status st = find_file(folder, split, options->source, source_path);
+    at_status st = at_data_file(folder, split, options->source, source_path);
     if (st == AT_OK && *source_path)
-        st = find_file(folder, split, options->target, target_path);
+        st = at_data_file(folder, split, options->target, target_path);
     if (st == AT_OK && *source_path && *target_path)
         return AT_OK;
     at_free(*source_path);
     *source_path = NULL;
     if (st == AT_OK)
-        st = find_file(folder, split, "tsv", source_path);
+        st = at_data_file(folder, split, "tsv", source_path);
     if (st == AT_OK && !*source_path)
         st = at_fail(
             AT_EIO,

@@ -31,10 +31,16 @@ typedef struct at_data_options {
     int64_t batch_count; /* AT_COUNT_… */
     bool shuffle, bucket;
     double bpe_dropout;
+    int64_t layout;    /* AT_LAYOUT_… */
+    int64_t document;  /* AT_DOCUMENT_… */
+    double valid_part; /* the end of train's text that is for validation */
 } at_data_options;
 
 enum { AT_TOO_LONG_DROP, AT_TOO_LONG_TRUNCATE };
 enum { AT_COUNT_LARGER, AT_COUNT_TARGET };
+/* Pairs for encoder and decoder; windows of a text or its documents for a decoder alone (data/tokens.h). */
+enum { AT_LAYOUT_PAIRS, AT_LAYOUT_STREAM, AT_LAYOUT_DOCUMENTS };
+enum { AT_DOCUMENT_FILE, AT_DOCUMENT_PARAGRAPH, AT_DOCUMENT_LINE };
 
 extern const at_field at_data_fields[]; /* the recipe's section "data" */
 
@@ -74,6 +80,10 @@ void at_dataset_free(at_dataset *set);
  * epoch, pair). A side that comes out longer than max_length is segmented without dropout. Does nothing when
  * dropout is 0. After an error the ids are as before. */
 at_status at_dataset_segment(at_dataset *set, uint64_t seed, uint64_t epoch);
+
+/* FOLDER/NAME.ENDING, or that with .gz; a name that begins with '/' or '.' lies where it says. *path NULL with
+ * AT_OK: neither is there; the caller frees it. */
+at_status at_data_file(const char *folder, const char *name, const char *ending, char **path);
 
 /* The files of one split: two paths, or the TSV's and NULL; the caller frees both. AT_EIO: neither is
  * there. */

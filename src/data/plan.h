@@ -1,7 +1,7 @@
 /* data/plan.h - which examples go into which batch of an epoch.
  *
- * Role    Groups examples of like length, bounded by tokens and by number; each once an epoch, in an order that is
- *         a function of (seed, epoch) alone. What loaders of pairs and of documents share.
+ * Role    Groups examples of like length, bounded by tokens and by number; each once an epoch, in an order
+ *         that is a function of (seed, epoch) alone. What loaders of pairs and of documents share.
  * Owns    Its lists; at_plan_free. Zero-initialise.
  * Shapes  Batch b of the epoch holds examples at_plan_batch(plan, b, &count)[0 … count-1].
  * Errors  AT_EARG when an example alone exceeds batch_tokens; AT_ENOMEM.

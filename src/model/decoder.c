@@ -1,5 +1,5 @@
-/* A decoder alone: GPT-2 (Radford et al. 2019) and Llama (Touvron et al. 2023, arXiv:2302.13971) as options of
- * one family. Names of parameters are GPT-2's with LayerNorm and Llama's with RMSNorm. */
+/* A decoder alone: GPT-2 (Radford et al. 2019) and Llama (Touvron et al. 2023, arXiv:2302.13971) as options
+ * of one family. Names of parameters are GPT-2's with LayerNorm and Llama's with RMSNorm. */
 #include <stdio.h>
 #include "base/memory.h"
 #include "model/internal.h"

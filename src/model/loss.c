@@ -10,18 +10,49 @@ typedef struct cross_entropy {
     const int32_t *targets;
     float *logits, *losses; /* (CHUNK,V), (N) */
     size_t first, vocabulary;
-    float smoothing, scale;
+    float smoothing, scale, z;
     float *d_x, *d_w; /* (N,D), (V,D) for an upstream gradient of 1 */
 } cross_entropy;
+
+/* What the loss's row will have overwritten. */
+typedef struct z_row {
+    double wanted; /* sum of logits weighted by the wanted probabilities: loss = log-sum-exp - wanted */
+} z_row;
+
+static z_row z_before(const cross_entropy *s, const float *row, size_t target)
+{
+    double wanted = (1.0 - (double)s->smoothing) * (double)row[target], sum = 0;
+    for (size_t j = 0; s->smoothing > 0 && j < s->vocabulary; j++)
+        sum += (double)row[j];
+    return (z_row){wanted + (double)s->smoothing * sum / (double)s->vocabulary};
+}
+
+/* z * log-sum-exp^2, its gradient 2 z log-sum-exp * softmax added to the row, which holds
+ * scale * (softmax - wanted probabilities). */
+static float z_after(const cross_entropy *s, float *row, size_t target, const z_row *z, float loss)
+{
+    double log_sum = (double)loss + z->wanted;
+    float factor = (float)(2 * (double)s->z * log_sum), share = s->smoothing / (float)s->vocabulary;
+    for (size_t j = 0; s->scale != 0 && j < s->vocabulary; j++) {
+        float want = (j == target ? 1 - s->smoothing : 0) + share;
+        row[j] += factor * (row[j] + s->scale * want);
+    }
+    return (float)((double)s->z * log_sum * log_sum);
+}
 
 static void loss_rows(void *context, size_t first, size_t end, int worker)
 {
     (void)worker;
     const cross_entropy *s = context;
-    for (size_t i = first; i < end; i++)
-        s->losses[s->first + i] =
-            s->k->cross_entropy(s->logits + i * s->vocabulary, s->vocabulary,
-                                (size_t)s->targets[s->first + i], s->smoothing, s->scale);
+    size_t v = s->vocabulary;
+    for (size_t i = first; i < end; i++) {
+        float *row = s->logits + i * v;
+        size_t target = (size_t)s->targets[s->first + i];
+        z_row z = s->z > 0 ? z_before(s, row, target) : (z_row){0};
+        s->losses[s->first + i] = s->k->cross_entropy(row, v, target, s->smoothing, s->scale);
+        if (s->z > 0)
+            s->losses[s->first + i] += z_after(s, row, target, &z, s->losses[s->first + i]);
+    }
 }
 
 typedef struct gradient_span {
@@ -125,6 +156,7 @@ at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int3
                          v,
                          options->smoothing,
                          recording ? options->scale : 0,
+                         options->z,
                          d_x,
                          d_w};
     at_exec_pack(tape->exec, panels, w->data, 1, d, d, v);

@@ -34,10 +34,12 @@ typedef struct at_vocabulary {
 typedef struct at_loss_options {
     float smoothing; /* label smoothing, 0 … 0.5 */
     float scale;     /* multiplies the summed loss before backward: 1 / target tokens of the step */
+    float z;         /* times the square of the log of the softmax's denominator, which keeps logits near 0:
+                      * Chowdhery et al. 2022, arXiv:2204.02311, section 5 */
 } at_loss_options;
 
 typedef struct at_loss_report {
-    double loss;   /* sum over tokens; with smoothing 0 it is -log p(target) */
+    double loss;   /* sum over tokens; with smoothing 0 and z 0 it is -log p(target) */
     size_t tokens; /* target rows, end of sentence included */
 } at_loss_report;
 

@@ -9,8 +9,8 @@
 enum { SPECIALS = 4, BYTES = 256 };
 
 const at_field at_tokenizer_fields[] = {
-    {"type", AT_FIELD_CHOICE, offsetof(at_tokenizer_options, type), "bpe", 0, 0, "bpe|char|word",
-     "what pieces are: byte-level BPE, characters, or whitespace words"},
+    {"type", AT_FIELD_CHOICE, offsetof(at_tokenizer_options, type), "bpe", 0, 0, "bpe|char|word|byte",
+     "what pieces are: byte-level BPE, characters, whitespace words, or bytes"},
     {"vocab_size", AT_FIELD_INT, offsetof(at_tokenizer_options, vocab_size), "8000", 5, AT_MAX_PIECES, NULL,
      "most pieces, special tokens and bytes included"},
     {"min_frequency", AT_FIELD_INT, offsetof(at_tokenizer_options, min_frequency), "0", 0, 1e15, NULL,
@@ -19,6 +19,8 @@ const at_field at_tokenizer_fields[] = {
      "Unicode normalization in front of the tokenizer"},
     {"lowercase", AT_FIELD_BOOL, offsetof(at_tokenizer_options, lowercase), "false", 0, 0, NULL,
      "lower-case the text in the tokenizer; what is decoded stays so"},
+    {"bytes", AT_FIELD_CHOICE, offsetof(at_tokenizer_options, bytes), "all", 0, 0, "all|seen",
+     "single bytes that are pieces: all, or those that occur; others are then <unk>"},
     {0},
 };
 
@@ -76,13 +78,13 @@ static at_status add_specials(at_tokenizer *t)
 }
 
 /* In the order of the characters that stand for them, as Hugging Face has it. */
-static at_status add_bytes(at_tokenizer *t)
+static at_status add_bytes(at_tokenizer *t, const bool *wanted)
 {
     at_status st = AT_OK;
     for (uint32_t symbol = 0; symbol < 2 * BYTES && st == AT_OK; symbol++) {
         for (int byte = 0; byte < BYTES && st == AT_OK; byte++) {
             char c = (char)byte;
-            if (at_byte_symbol((unsigned char)byte) == symbol)
+            if (wanted[byte] && at_byte_symbol((unsigned char)byte) == symbol)
                 st = at_pieces_set(&t->pieces, (int32_t)t->pieces.count, &c, 1, 0);
         }
     }
@@ -92,12 +94,12 @@ static at_status add_bytes(at_tokenizer *t)
 at_status at_learner_new(const at_tokenizer_options *options, at_learner **result)
 {
     *result = NULL;
-    int64_t least = SPECIALS + (options->type == AT_TYPE_WORD ? 1 : BYTES);
-    if (options->vocab_size < least || options->vocab_size > AT_MAX_PIECES)
+    bool all = options->type != AT_TYPE_WORD && options->bytes == AT_BYTES_ALL;
+    int64_t least = SPECIALS + (all ? BYTES : 1);
+    if (options->type != AT_TYPE_BYTE && (options->vocab_size < least || options->vocab_size > AT_MAX_PIECES))
         return at_fail(AT_EARG, "vocab_size %lld is not within %lld to %d%s", (long long)options->vocab_size,
                        (long long)least, AT_MAX_PIECES,
-                       options->type == AT_TYPE_WORD ? ""
-                                                     : ": the special tokens and all bytes are always in it");
+                       all ? ": the special tokens and all bytes are always in it" : "");
     at_learner *learner = at_alloc_zero(1, sizeof *learner);
     if (!learner)
         return AT_ENOMEM;
@@ -108,8 +110,6 @@ at_status at_learner_new(const at_tokenizer_options *options, at_learner **resul
         st = add_specials(learner->t);
     if (st == AT_OK)
         st = add_front(learner->t, options);
-    if (st == AT_OK && options->type != AT_TYPE_WORD)
-        st = add_bytes(learner->t);
     if (st != AT_OK) {
         at_learner_free(learner);
         return st;
@@ -165,15 +165,36 @@ at_status at_learner_file(at_learner *learner, const char *path)
     return st;
 }
 
+/* Before merges, so that every pair has its parts. */
+static at_status finish_bytes(at_learner *learner)
+{
+    const at_pieces *words = &learner->words;
+    bool wanted[BYTES] = {false};
+    bool all = learner->options.bytes == AT_BYTES_ALL;
+    for (size_t i = 0; i < words->bytes.length; i++)
+        wanted[(unsigned char)words->bytes.data[i]] = true;
+    for (int i = 0; i < BYTES && all; i++)
+        wanted[i] = true;
+    return add_bytes(learner->t, wanted);
+}
+
 at_status at_learner_finish(at_learner *learner, at_tokenizer **tokenizer)
 {
     *tokenizer = NULL;
+    if (learner->options.type != AT_TYPE_WORD) {
+        at_status st = finish_bytes(learner);
+        if (st != AT_OK)
+            return st;
+    }
     at_learning learning = {.words = &learner->words,
                             .count = learner->count,
                             .vocab_size = (size_t)learner->options.vocab_size,
                             .min_frequency = learner->options.min_frequency};
-    at_status st = learner->options.type == AT_TYPE_BPE ? at_learn_merges(&learning, learner->t)
-                                                        : at_learn_words(&learning, learner->t);
+    at_status st = AT_OK;
+    if (learner->options.type == AT_TYPE_BPE)
+        st = at_learn_merges(&learning, learner->t);
+    else if (learner->options.type != AT_TYPE_BYTE)
+        st = at_learn_words(&learning, learner->t);
     if (st != AT_OK)
         return st;
     at_tokenizer_index(learner->t);

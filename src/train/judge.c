@@ -22,7 +22,7 @@ float *at_judged_block(const at_trainer *trainer)
 static at_status measure_loss(at_trainer *trainer, double *loss)
 {
     at_loader *valid = trainer->task->valid;
-    const at_loss_options plain = {0, 1};
+    const at_loss_options plain = {.scale = 1};
     at_loss_report sum = {0};
     at_status st = at_loader_seek(valid, (at_cursor){0, 0});
     while (st == AT_OK) {

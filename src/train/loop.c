@@ -23,7 +23,7 @@ static bool epoch_is_over(const at_trainer *t)
  * both. */
 static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
 {
-    const at_loss_options options = {(float)t->options->label_smoothing, 1};
+    const at_loss_options options = {(float)t->options->label_smoothing, 1, (float)t->options->z_loss};
     *sum = (at_loss_report){0};
     at_optimiser_clear(t->optimiser);
     at_exec_took(t->task->exec, "optimiser", false);

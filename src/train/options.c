@@ -27,6 +27,8 @@ const at_field at_train_fields[] = {
     {"clip", AT_FIELD_REAL, AT(clip), "0", 0, 1e9, NULL, "longest gradient, all parameters together; 0: any"},
     {"label_smoothing", AT_FIELD_REAL, AT(label_smoothing), "0", 0, 0.5, NULL,
      "part of the probability spread over all pieces"},
+    {"z_loss", AT_FIELD_REAL, AT(z_loss), "0", 0, 1, NULL,
+     "times the squared log of the softmax's denominator, added to the loss; 1e-4 keeps logits small"},
     {"ema", AT_FIELD_REAL, AT(ema), "0", 0, 0.999999, NULL,
      "keep and judge a moving average of the weights that forgets so slowly; 0: none"},
     {"accumulate", AT_FIELD_INT, AT(accumulate), "1", 1, 4096, NULL, "batches an update"},

@@ -29,7 +29,7 @@ typedef struct at_train_options {
     int64_t schedule, warmup;
     /* how */
     int64_t optimiser;
-    double beta1, beta2, eps, weight_decay, clip, label_smoothing, ema;
+    double beta1, beta2, eps, weight_decay, clip, label_smoothing, z_loss, ema;
     int64_t accumulate;
     /* watching */
     int64_t report_every, valid_every, score_every, score_from;

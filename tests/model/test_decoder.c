@@ -34,7 +34,7 @@ static at_var *loss(at_tape *tape, at_var *const *x, const void *context)
     return at_model_loss(c->t->model, tape, &c->batch->batch, &c->options, NULL);
 }
 
-static void check_gradients(const char *options, bool training)
+static void check_gradients(const char *options, float z, bool training)
 {
     static const int lengths[] = {3, 0, 5, 1};
     toy t;
@@ -46,7 +46,7 @@ static void check_gradients(const char *options, bool training)
         const at_param *p = params->list[i];
         gradient_random(params->block + p->offset, at_shape_count(p->shape), (uint32_t)i, 0.5f);
     }
-    loss_case c = {&t, &b, {0.1f, 0.37f}};
+    loss_case c = {&t, &b, {0.1f, 0.37f, z}};
     gradient_check(&(gradient_case){.name = options,
                                     .build = loss,
                                     .context = &c,
@@ -59,12 +59,12 @@ static void check_gradients(const char *options, bool training)
 static void gradients_are_right(void **state)
 {
     (void)state;
-    check_gradients("{" GPT2 ", \"layers\": 1, \"d_model\": 4, \"ffn\": 5, \"heads\": 2}", false);
+    check_gradients("{" GPT2 ", \"layers\": 1, \"d_model\": 4, \"ffn\": 5, \"heads\": 2}", 0, false);
     check_gradients("{" LLAMA ", \"layers\": 1, \"d_model\": 8, \"ffn\": 5, \"heads\": 4, \"groups\": 2}",
-                    false);
+                    0.3f, false);
     check_gradients("{" GPT2 ", \"layers\": 1, \"d_model\": 4, \"ffn\": 5, \"heads\": 2, \"dropout\": 0.2, "
                     "\"attention_dropout\": 0.3}",
-                    true);
+                    0.2f, true);
 }
 
 /* Logits of every row of a batch, without a state. */

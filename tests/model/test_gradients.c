@@ -32,7 +32,7 @@ static void check_model(const char *options, float smoothing, bool training)
         if (p->role == AT_PLAIN && p->shape.rank == 1)
             gradient_random(params->block + p->offset, at_shape_count(p->shape), (uint32_t)i, 0.5f);
     }
-    loss_case c = {&t, &b, {smoothing, 0.37f}};
+    loss_case c = {&t, &b, {smoothing, 0.37f, 0}};
     gradient_check(&(gradient_case){.name = options,
                                     .build = loss,
                                     .context = &c,
@@ -112,7 +112,7 @@ static void a_loss_without_backward_keeps_nothing(void **state)
     toy_fill(&b, &t, 4, sources, targets, 5);
     toy_loss(&t, &b.batch, 0, 1);
     size_t peak = 0;
-    at_loss_options options = {0, 1};
+    at_loss_options options = {0, 1, 0};
     at_loss_report first = {0}, report;
     for (int i = 0; i < 20; i++) {
         at_tape_begin(t.tape, i % 2 ? AT_TAPE_RUN : AT_TAPE_TRAIN, 1, 1);
