@@ -52,7 +52,8 @@ static const at_cli_spec spec = {
     .fields = fields,
     .other = set_learning,
     .other_help = "  --vocab-size N, --min-frequency N, --type bpe|char|word|byte,\n"
-                  "  --normalizer none|nfc|nfkc, --lowercase true|false, --bytes all|seen   what --train learns\n",
+                  "  --normalizer none|nfc|nfkc, --lowercase true|false, --bytes all|seen:\n"
+                  "                                  what --train learns\n",
     .examples = "  attend tokenize --model models/tatoeba-en-zh --ids < input.en\n"
                 "  attend tokenize --model models/tatoeba-en-zh --ids \"Tom chases Jerry.\" |\n"
                 "      attend tokenize --model models/tatoeba-en-zh --decode\n"

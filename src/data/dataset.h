@@ -81,8 +81,8 @@ void at_dataset_free(at_dataset *set);
  * dropout is 0. After an error the ids are as before. */
 at_status at_dataset_segment(at_dataset *set, uint64_t seed, uint64_t epoch);
 
-/* FOLDER/NAME.ENDING, or that with .gz; a name that begins with '/' or '.' lies where it says. *path NULL with
- * AT_OK: neither is there; the caller frees it. */
+/* FOLDER/NAME.ENDING, or that with .gz; a name that begins with '/' or '.' lies where it says. *path NULL
+ * with AT_OK: neither is there; the caller frees it. */
 at_status at_data_file(const char *folder, const char *name, const char *ending, char **path);
 
 /* The files of one split: two paths, or the TSV's and NULL; the caller frees both. AT_EIO: neither is

@@ -1,8 +1,8 @@
 /* data/tokens.h - a text as ids in a mapped file, and loaders over it.
  *
- * Role    Writes the ids of a split once, two or four bytes each; training then reads them where they lie, so a
- *         corpus may be larger than memory. The stream loader cuts windows of one length anywhere; the
- *         document loader has each document by itself.
+ * Role    Writes the ids of a split once, two or four bytes each; training then reads them where they lie,
+ *         so a corpus may be larger than memory. The stream loader cuts windows of one length anywhere;
+ *         the document loader has each document by itself.
  * Owns    at_tokens its mapping; at_tokens_close. Loaders borrow it.
  * Shapes  A stream's window: target_in = ids[i … i+n-1], target_out = ids[i+1 … i+n]. A document: target_in
  *         <s> y1 … yn, target_out y1 … yn </s>. No source.

@@ -3,8 +3,8 @@
  * Role    Byte-level BPE (Sennrich et al. 2016; bytes as in GPT-2) with the merges, ties included,
  *         that Hugging Face's BpeTrainer finds; or a vocabulary of characters, or of whitespace
  *         words; or nothing but bytes. All are saved as a tokenizer.json that Hugging Face opens.
- *         Ids: <pad> <s> </s> <unk>, the 256 bytes (not in `word`; only those seen if so asked), then what was
- *         learnt, best first.
+ *         Ids: <pad> <s> </s> <unk>, the 256 bytes (not in `word`; only those seen if so asked), then what
+ *         was learnt, best first.
  * Owns    A learner until at_learner_free; the tokenizer that it gives is the caller's.
  * Errors  AT_EARG (options), AT_EFORMAT (bad UTF-8, with file and line), AT_EIO, AT_ENOMEM.
  *
