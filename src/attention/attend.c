@@ -35,6 +35,8 @@ static at_attend head_of(const attention *s, size_t b, size_t h)
         .scale = spec->scale,
         .causal = spec->causal,
         .window = spec->window,
+        .ahead = spec->ahead,
+        .softcap = spec->softcap,
         .drop_rate = s->drop_rate,
         .drop_key = {s->drop_key[0], s->drop_key[1]},
         .drop_counter = {(uint32_t)h, spec->queries.examples ? spec->queries.examples[b] : (uint32_t)b},
@@ -53,6 +55,13 @@ static at_attend head_of(const attention *s, size_t b, size_t h)
         a.k = s->keys + k0 * a.k_stride + group * s->key_width;
         a.v = s->values + k0 * a.v_stride + group * s->value_width;
         a.keys = (size_t)spec->keys.offsets[b + 1] - k0;
+    }
+    if (spec->past)
+        a.past = spec->past[b];
+    if (spec->bias.numbers) {
+        a.bias = spec->bias.numbers + h * spec->bias.head_stride +
+                 (spec->bias.sequences ? spec->bias.sequences[b] : 0);
+        a.bias_stride = spec->bias.query_stride;
     }
     if (s->d_o) {
         a.d_o = s->d_o + q0 * a.o_stride + h * s->value_width;
@@ -146,7 +155,7 @@ static void file_weights(at_tape *tape, const attention *s)
                 tape->status = AT_ENOMEM;
                 return;
             }
-            s->k->attend_weights(&a, 0, a.queries, map->weights);
+            s->k->attend_weights(&a, 0, a.queries, at_trace_stage(tape->trace), map->weights);
         }
     }
 }
@@ -178,6 +187,25 @@ static void attention_backward(at_tape *tape, const at_node *node)
 
 const at_op at_op_attention = {"attention", attention_backward};
 const at_op *const at_attention_ops[] = {&at_op_attention, NULL};
+
+/* Does every sequence find all of its numbers? */
+static bool bias_reaches(at_tape *tape, const attention *s)
+{
+    const at_score_bias *bias = &s->spec.bias;
+    for (size_t b = 0; bias->numbers && b < s->spec.queries.count; b++) {
+        at_attend last = head_of(s, b, s->spec.heads - 1);
+        if (last.queries == 0 || last.keys == 0)
+            continue;
+        size_t end = (size_t)(last.bias - bias->numbers) + (last.queries - 1) * last.bias_stride + last.keys;
+        if (end <= bias->count)
+            continue;
+        at_tape_fail(tape, AT_ESHAPE,
+                     "attention bias: %zu heads of (%zu,%zu) of sequence %zu need %zu numbers, got %zu",
+                     s->spec.heads, last.queries, last.keys, b, end, bias->count);
+        return false;
+    }
+    return true;
+}
 
 /* What both forms share: checks q, makes the output. NULL when something is wrong. */
 static attention *prepare(at_tape *tape, at_var *q, size_t key_width, size_t value_width,
@@ -211,6 +239,17 @@ static attention *prepare(at_tape *tape, at_var *q, size_t key_width, size_t val
     return s;
 }
 
+/* Once keys and values are known. */
+static bool forward(at_tape *tape, attention *s)
+{
+    if (!bias_reaches(tape, s))
+        return false;
+    run(tape, s, forward_task, s->spec.heads);
+    if (tape->trace && tape->status == AT_OK)
+        file_weights(tape, s);
+    return tape->status == AT_OK;
+}
+
 at_var *at_attention(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_attend_spec *spec)
 {
     if (!at_expect_rank(tape, "attention keys", k, 2) || !at_expect_rank(tape, "attention values", v, 2))
@@ -230,10 +269,7 @@ at_var *at_attention(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_at
         s->drop_rate = spec->dropout;
         at_tape_dropout_key(tape, s->drop_key);
     }
-    run(tape, s, forward_task, spec->heads);
-    if (tape->trace && tape->status == AT_OK)
-        file_weights(tape, s);
-    if (tape->status != AT_OK)
+    if (!forward(tape, s))
         return NULL;
     return at_tape_record(tape, &at_op_attention, out, (at_var *[]){q, k, v}, 3, s);
 }
@@ -247,8 +283,11 @@ at_var *at_attention_cached(at_tape *tape, at_var *q, const at_cached_keys *cach
     if (!s)
         return NULL;
     s->caches = caches;
-    run(tape, s, forward_task, spec->heads);
-    if (tape->trace && tape->status == AT_OK)
-        file_weights(tape, s);
-    return at_tape_record(tape, &at_op_attention, tape->status == AT_OK ? out : NULL, &q, 1, s);
+    return at_tape_record(tape, &at_op_attention, forward(tape, s) ? out : NULL, &q, 1, s);
+}
+
+void at_bias_of_mask(float *bias, const unsigned char *mask, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        bias[i] = mask[i] ? 0 : -INFINITY;
 }

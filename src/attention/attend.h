@@ -1,6 +1,6 @@
 /* attention/attend.h - the mechanism: similarity of query and key, softmax, weighted sum of values.
  *
- * Role    attention(Q,K,V) = softmax(scale Q K^T + mask) V for many heads and many
+ * Role    attention(Q,K,V) = softmax(cap(scale Q K^T) + bias + mask) V for many heads and many
  *         sequences at once, fused: no (queries x keys) matrix is kept, forward or
  *         backward; only the log-sum-exp of each query's scores is, from which any
  *         weight can be computed again exactly (attention/trace.h).
@@ -20,11 +20,27 @@
 
 typedef enum at_attention_kind { AT_ENCODER_SELF, AT_DECODER_SELF, AT_CROSS } at_attention_kind;
 
+/* Numbers added to the scores: a mask (0 and -INFINITY), distances (Press et al. 2022, ALiBi,
+ * arXiv:2108.12409), whatever the caller likes. Constants: no gradient goes there. Number (b,h,t,s) is
+ * numbers[(sequences ? sequences[b] : 0) + h * head_stride + t * query_stride + s]. */
+typedef struct at_score_bias {
+    const float *numbers;    /* NULL: none; lives until backward is through, `sequences` too */
+    size_t count;            /* of all of them: what reaches past it is AT_ESHAPE */
+    const size_t *sequences; /* (B) where each sequence's begin; NULL: all share the first */
+    size_t head_stride;      /* 0: the same for all heads */
+    size_t query_stride;     /* 0: the same for all queries */
+} at_score_bias;
+
 typedef struct at_attend_spec {
     size_t heads, groups;
-    bool causal;            /* query t sees keys 0 … t (+ what came before, when cached) */
-    int64_t window;         /* and only the last `window` of them; 0: all */
-    float scale;            /* of the scores; 0: 1 / sqrt(K) */
+    bool causal;         /* query t sees keys 0 … t (+ what came before, when cached) … */
+    int64_t ahead;       /* … and `ahead` more: a window to both sides */
+    int64_t window;      /* and of keys up to its own only the last `window`; 0: all */
+    const int32_t *past; /* (B) which key is the first query's own; NULL: 0, and when causal and cached, keys
+                             * - queries */
+    float scale;         /* of the scores; 0: 1 / sqrt(K) */
+    float softcap;       /* scores become softcap * tanh(score / softcap), before the bias; 0: not */
+    at_score_bias bias;
     float dropout;          /* of the weights, while training */
     at_rows queries, keys;  /* same count */
     at_attention_kind kind; /* what a trace calls this attention */
@@ -44,6 +60,9 @@ typedef struct at_cached_keys {
  * causal. Not recorded: for running only. value_width: G*W. */
 at_var *at_attention_cached(at_tape *tape, at_var *q, const at_cached_keys *caches, size_t key_width,
                             size_t value_width, const at_attend_spec *spec);
+
+/* A bias of a mask: 0 where it is not 0 (look), -INFINITY where it is 0 (do not). */
+void at_bias_of_mask(float *bias, const unsigned char *mask, size_t count);
 
 extern const at_op *const at_attention_ops[];
 #endif

@@ -5,6 +5,7 @@
 #include "attention/trace.h"
 
 bool at_trace_wants(at_trace *trace, at_attention_kind kind, int layer, int head);
+at_stage at_trace_stage(const at_trace *trace);
 /* A new map of the trace, weights uninitialised; NULL: no memory. */
 at_trace_map *at_trace_add(at_trace *trace, const at_trace_map *like);
 /* like->queries more rows of a map that so far has `start`; a new one when start is 0. Where to write them;

@@ -16,6 +16,7 @@ struct at_trace {
     wish wishes[MAX_WISHES];
     size_t wished;
     int layers[KINDS], heads[KINDS]; /* seen */
+    at_stage stage;
     at_trace_map *maps;
     size_t count, capacity;
     at_arena *arena;
@@ -132,6 +133,16 @@ float *at_trace_append(at_trace *trace, const at_trace_map *like, size_t start)
     }
     map->queries = rows;
     return map->weights + start * like->keys;
+}
+
+void at_trace_want_stage(at_trace *trace, at_stage stage)
+{
+    trace->stage = stage;
+}
+
+at_stage at_trace_stage(const at_trace *trace)
+{
+    return trace->stage;
 }
 
 size_t at_trace_count(const at_trace *trace)

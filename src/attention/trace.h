@@ -4,7 +4,8 @@
  *         for computes its weights again from the kept log-sum-exp and files them.
  *         The fused kernel runs as always: looking changes nothing.
  * Owns    The maps, until at_trace_clear or _free.
- * Shapes  A map is (queries, keys), rows sum to 1; weights before dropout.
+ * Shapes  A map is (queries, keys), rows sum to 1; weights before dropout; or scores of
+ *         an earlier stage, when asked for.
  * Errors  AT_ENOMEM through the tape.
  *
  *     at_trace *trace = at_trace_new();
@@ -33,6 +34,8 @@ void at_trace_want(at_trace *trace, at_attention_kind kind, int layer, int head)
 /* Of the attention that has run with this trace, wanted or not: 0 when there was none of that kind. */
 int at_trace_layers(const at_trace *trace, at_attention_kind kind);
 int at_trace_heads(const at_trace *trace, at_attention_kind kind);
+/* What maps hold from now on; at first AT_STAGE_WEIGHTS. */
+void at_trace_want_stage(at_trace *trace, at_stage stage);
 size_t at_trace_count(const at_trace *trace);
 const at_trace_map *at_trace_at(const at_trace *trace, size_t index);
 const at_trace_map *at_trace_find(const at_trace *trace, at_attention_kind kind, int layer, int head,

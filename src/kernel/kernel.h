@@ -46,8 +46,9 @@ typedef struct at_gemm {
 } at_gemm;
 
 /* Attention of one head over one sequence (or one slot of a state).
- * score(t,s) = scale * q_t · k_s; visible s: s < keys, and causal: s <= t + past,
- * and window > 0: s > t + past - window. weights = softmax; o_t = sum_s w_ts v_s.
+ * score(t,s) = cap(scale * q_t · k_s) + bias(t,s), cap(x) = softcap * tanh(x / softcap).
+ * visible s: s < keys, and causal: s <= t + past + ahead, and window > 0: s > t + past - window;
+ * bias -INFINITY hides a key too. weights = softmax; o_t = sum_s w_ts v_s.
  * Key s is row (rows ? rows[s] : s) of k and v. */
 typedef struct at_attend {
     const float *q, *k, *v; /* (queries,d_key), (keys,d_key), (keys,d_value) */
@@ -58,9 +59,12 @@ typedef struct at_attend {
     size_t queries, keys, d_key, d_value;
     float scale;
     bool causal;
-    int64_t past, window; /* window 0: unlimited */
-    float drop_rate;      /* 0: none. Weight (t,s) is kept or zeroed by word s%4 of */
-    uint32_t drop_key[2]; /* philox({s/4, t, drop_counter[0], drop_counter[1]}, drop_key) */
+    int64_t past, window, ahead; /* window 0: unlimited */
+    float softcap;               /* 0: scores as they are */
+    const float *bias;           /* (queries,keys), or NULL */
+    size_t bias_stride;          /* from query to query; 0: one row for all */
+    float drop_rate;             /* 0: none. Weight (t,s) is kept or zeroed by word s%4 of */
+    uint32_t drop_key[2];        /* philox({s/4, t, drop_counter[0], drop_counter[1]}, drop_key) */
     uint32_t drop_counter[2];
     /* Backward only: */
     const float *d_o;       /* (queries,d_value) stride o_stride */
@@ -90,6 +94,14 @@ typedef struct at_additive {
     float *d_q, *d_k, *d_v; /* added to; strides as q, k, v */
 } at_additive;
 
+/* What attend_weights gives: (keys) numbers a query at one of the stages on the way. */
+typedef enum at_stage {
+    AT_STAGE_WEIGHTS,  /* softmax of the scores, without dropout; 0 where not visible */
+    AT_STAGE_PRODUCTS, /* scale * q · k of every key, visible or not */
+    AT_STAGE_CAPPED,   /* the same after the soft-cap */
+    AT_STAGE_SCORES,   /* with bias; -INFINITY where not visible */
+} at_stage;
+
 typedef struct at_adam {
     float lr, beta1, beta2, eps, decay; /* decay: decoupled (AdamW), 0 none */
     float correct1, correct2;           /* 1 / (1 - beta^step) */
@@ -109,8 +121,8 @@ typedef struct at_kernels {
 
     void (*attend)(const at_attend *a, float *scratch);          /* forward */
     void (*attend_backward)(const at_attend *a, float *scratch); /* needs o and lse of the forward */
-    /* weights (rows t0…t1-1, keys) without dropout, from lse: exact rows on request */
-    void (*attend_weights)(const at_attend *a, size_t t0, size_t t1, float *weights);
+    /* rows t0…t1-1 (keys) of one stage, weights from the forward's lse: exact rows on request */
+    void (*attend_weights)(const at_attend *a, size_t t0, size_t t1, at_stage stage, float *out);
     size_t (*attend_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value); /* floats */
 
     /* elementwise, n floats; out may equal an input */

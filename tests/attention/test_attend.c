@@ -37,11 +37,23 @@ static void close_bench(bench *b)
     at_exec_free(b->exec);
 }
 
-static bool visible(const at_attend_spec *spec, size_t t, size_t s)
+static float bias_of(const at_attend_spec *spec, size_t b, size_t h, size_t t, size_t s)
 {
-    if (spec->causal && s > t)
-        return false;
-    return spec->window == 0 || (int64_t)s > (int64_t)t - spec->window;
+    const at_score_bias *bias = &spec->bias;
+    if (!bias->numbers)
+        return 0;
+    return bias->numbers[(bias->sequences ? bias->sequences[b] : 0) + h * bias->head_stride +
+                         t * bias->query_stride + s];
+}
+
+/* What is added to a score: the bias, or -INFINITY where the query sees not. */
+static float mask_of(const at_attend_spec *spec, size_t b, size_t h, size_t t, size_t s)
+{
+    int64_t own = (int64_t)t + (spec->past ? spec->past[b] : 0);
+    if ((spec->causal && (int64_t)s > own + spec->ahead) ||
+        (spec->window > 0 && (int64_t)s <= own - spec->window))
+        return -INFINITY;
+    return bias_of(spec, b, h, t, s);
 }
 
 /* Columns [first, first + width) of rows [row, row + count) as a leaf. */
@@ -54,17 +66,17 @@ static at_var *part(at_tape *tape, const float *from, size_t stride, size_t row,
     return at_leaf(tape, at_shape2((int64_t)count, (int64_t)width), data, NULL);
 }
 
-/* softmax(scale q k^T + mask) v of one head of one sequence, step by step. */
+/* softmax(cap(scale q k^T) + mask) v of head h of sequence b, step by step; mask (queries, keys). */
 static at_var *unfused(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_attend_spec *spec,
-                       float scale, at_var **weights)
+                       float *mask, at_var **weights)
 {
-    size_t queries = (size_t)q->shape.dim[0], keys = (size_t)k->shape.dim[0];
-    float *mask = at_tape_saved(tape, queries * keys, sizeof *mask);
-    for (size_t t = 0; t < queries; t++)
-        for (size_t s = 0; s < keys; s++)
-            mask[t * keys + s] = visible(spec, t, s) ? 0 : -INFINITY;
-    at_var *scores = at_scale(tape, at_matmul(tape, q, k, true), scale);
-    at_var *m = at_leaf(tape, at_shape2((int64_t)queries, (int64_t)keys), mask, NULL);
+    float width = (float)q->shape.dim[1];
+    at_var *scores =
+        at_scale(tape, at_matmul(tape, q, k, true), spec->scale > 0 ? spec->scale : 1 / sqrtf(width));
+    if (spec->softcap > 0)
+        scores = at_scale(tape, at_activate(tape, at_scale(tape, scores, 1 / spec->softcap), AT_TANH),
+                          spec->softcap);
+    at_var *m = at_leaf(tape, at_shape2(q->shape.dim[0], k->shape.dim[0]), mask, NULL);
     *weights = at_softmax(tape, at_add(tape, scores, m));
     return at_matmul(tape, *weights, v, false);
 }
@@ -77,11 +89,15 @@ static void compare_head(bench *b, const at_attend_spec *spec, const at_var *fus
     size_t queries = (size_t)spec->queries.offsets[sequence + 1] - q0;
     size_t keys = (size_t)spec->keys.offsets[sequence + 1] - k0;
     at_var *weights;
+    float *mask = at_tape_saved(b->tape, queries * keys, sizeof *mask);
+    for (size_t t = 0; t < queries; t++)
+        for (size_t s = 0; s < keys; s++)
+            mask[t * keys + s] = mask_of(spec, sequence, head, t, s);
     const at_var *o =
         unfused(b->tape, part(b->tape, b->q, spec->heads * d_key, q0, queries, head * d_key, d_key),
                 part(b->tape, b->k, spec->groups * d_key, k0, keys, group * d_key, d_key),
-                part(b->tape, b->v, spec->groups * d_value, k0, keys, group * d_value, d_value), spec,
-                spec->scale > 0 ? spec->scale : 1 / sqrtf((float)d_key), &weights);
+                part(b->tape, b->v, spec->groups * d_value, k0, keys, group * d_value, d_value), spec, mask,
+                &weights);
     assert_non_null(o);
     for (size_t t = 0; t < queries; t++)
         check_near(fused->data + (q0 + t) * spec->heads * d_value + head * d_value, o->data + t * d_value,
@@ -95,7 +111,7 @@ static void compare_head(bench *b, const at_attend_spec *spec, const at_var *fus
         size_t seen = 0;
         for (size_t s = 0; s < keys; s++) {
             sum += (double)map->weights[t * keys + s];
-            seen += visible(spec, t, s);
+            seen += mask[t * keys + s] != -INFINITY;
         }
         assert_true(fabs(sum - (seen > 0)) < 1e-5); /* a row that sees nothing is zeros */
     }
@@ -139,6 +155,133 @@ static void fused_equals_unfused(void **state)
                                            .layer = 5};
                     compare_all(&spec, widths[w][0], widths[w][1], sets[set]->name);
                 }
+}
+
+/* Numbers of a bias for every sequence, head and query, some of them -INFINITY. */
+enum { BIASES = 400 };
+static const size_t own_biases[] = {0, 12, 12, 12, 18};
+static const int32_t pasts[] = {1, 0, 2, -1, 3};
+
+static void fill_bias(float numbers[BIASES])
+{
+    gradient_random(numbers, BIASES, 9, 2);
+    for (size_t i = 0; i < BIASES; i++)
+        numbers[i] = i % 5 == 1 || (i > 11 && i < 15) ? -INFINITY : numbers[i];
+}
+
+/* Soft-cap, a query's own place among the keys, windows to both sides, a bias: for all, for each head, for
+ * each head of each sequence, one row for all queries. */
+static void caps_biases_and_places(void **state)
+{
+    (void)state;
+    static float numbers[BIASES];
+    fill_bias(numbers);
+    const at_score_bias biases[] = {{0},
+                                    {numbers, BIASES, NULL, 0, 8},
+                                    {numbers, BIASES, NULL, 64, 8},
+                                    {numbers, BIASES, own_biases, 82, 9},
+                                    {numbers, BIASES, own_biases, 82, 0}};
+    const at_kernels *const *sets;
+    size_t count = at_kernels_usable(&sets);
+    for (size_t set = 0; set < count; set++)
+        for (size_t i = 0; i < 5; i++)
+            for (int features = 0; features < 16; features++) {
+                at_attend_spec spec = {.heads = HEADS,
+                                       .groups = 2,
+                                       .causal = features & 1,
+                                       .ahead = features & 2 ? 2 : 0,
+                                       .window = features & 2 ? 3 : 0,
+                                       .past = features & 4 ? pasts : NULL,
+                                       .softcap = features & 8 ? 0.9f : 0,
+                                       .bias = biases[i],
+                                       .queries = query_rows,
+                                       .keys = key_rows,
+                                       .kind = AT_CROSS,
+                                       .layer = 5};
+                compare_all(&spec, 5, 3, sets[set]->name);
+            }
+}
+
+static void a_mask_becomes_a_bias(void **state)
+{
+    (void)state;
+    static const unsigned char mask[] = {1, 0, 255};
+    static const float want[] = {0, -INFINITY, 0};
+    float bias[3];
+    at_bias_of_mask(bias, mask, 3);
+    check_near(bias, want, 3, 0);
+}
+
+/* The stages on the way to the weights, as a trace files them: by hand, scale 1. */
+static void a_trace_shows_each_stage(void **state)
+{
+    (void)state;
+    static float q[] = {1, 2}, k[] = {3, -1, 0.5f}, v[] = {1, 1, 1};
+    static const int32_t two[] = {0, 2}, three[] = {0, 3};
+    static const float numbers[] = {0.5f, 0.25f, -INFINITY};
+    static const float products[] = {3, -1, 0.5f, 6, -2, 1};
+    float c[6], scores[6] = {0, -INFINITY, -INFINITY, 0, 0, -INFINITY}, weights[6] = {1, 0, 0, 0, 0, 0};
+    for (int i = 0; i < 6; i++)
+        c[i] = 2 * tanhf(products[i] / 2);
+    scores[0] = c[0] + 0.5f;
+    scores[3] = c[3] + 0.5f;
+    scores[4] = c[4] + 0.25f;
+    weights[3] = 1 / (1 + expf(scores[4] - scores[3]));
+    weights[4] = 1 - weights[3];
+    const float *want[] = {weights, products, c, scores};
+    const at_kernels *const *sets;
+    size_t count = at_kernels_usable(&sets);
+    for (size_t i = 0; i < 4 * count; i++) {
+        static bench b;
+        open_bench(&b, sets[i / 4]->name, 1);
+        at_trace_want_stage(b.trace, (at_stage)(i % 4));
+        at_attend_spec spec = {.heads = 1,
+                               .groups = 1,
+                               .causal = true,
+                               .scale = 1,
+                               .softcap = 2,
+                               .bias = {numbers, 3, NULL, 0, 0},
+                               .queries = {1, two, NULL},
+                               .keys = {1, three, NULL},
+                               .kind = AT_CROSS};
+        at_tape_begin(b.tape, AT_TAPE_RUN, 0, 0);
+        at_var *ql = at_leaf(b.tape, at_shape2(2, 1), q, NULL),
+               *kl = at_leaf(b.tape, at_shape2(3, 1), k, NULL);
+        assert_non_null(at_attention(b.tape, ql, kl, at_leaf(b.tape, at_shape2(3, 1), v, NULL), &spec));
+        check_near(at_trace_at(b.trace, 0)->weights, want[i % 4], 6, 1e-6);
+        close_bench(&b);
+    }
+}
+
+static void a_bias_that_is_too_short_is_named(void **state)
+{
+    (void)state;
+    static bench b;
+    static float numbers[BIASES];
+    open_bench(&b, NULL, 1);
+    at_attend_spec spec = {.heads = HEADS,
+                           .groups = HEADS,
+                           .bias = {numbers, 3 * 64 + 7 * 8 + 7, NULL, 64, 8},
+                           .queries = query_rows,
+                           .keys = key_rows};
+    at_tape_begin(b.tape, AT_TAPE_RUN, 0, 0);
+    at_var *q = at_leaf(b.tape, at_shape2(17, 8), b.q, NULL),
+           *k = at_leaf(b.tape, at_shape2(20, 8), b.k, NULL);
+    assert_null(at_attention(b.tape, q, k, k, &spec));
+    check_fails(at_tape_status(b.tape), AT_ESHAPE,
+                "attention bias: 4 heads of (8,8) of sequence 4 need 256 numbers, got 255");
+    at_cached_keys caches[5];
+    for (int i = 0; i < 5; i++)
+        caches[i] = (at_cached_keys){b.k, b.v, NULL, 8};
+    at_tape_begin(b.tape, AT_TAPE_RUN, 0, 0);
+    q = at_leaf(b.tape, at_shape2(17, 8), b.q, NULL);
+    assert_null(at_attention_cached(b.tape, q, caches, 8, 8, &spec));
+    check_fails(at_tape_status(b.tape), AT_ESHAPE, "need 256 numbers, got 255");
+    spec.bias.count++;
+    at_tape_begin(b.tape, AT_TAPE_RUN, 0, 0);
+    q = at_leaf(b.tape, at_shape2(17, 8), b.q, NULL);
+    assert_non_null(at_attention_cached(b.tape, q, caches, 8, 8, &spec));
+    close_bench(&b);
 }
 
 /* Scores of hundreds: exp would overflow without the maximum taken off. */
@@ -315,6 +458,9 @@ static void same_bits_for_any_number_of_threads(void **state)
     static const int32_t offsets[] = {0, 120, 121, 300};
     static float x[LONG * WIDTH], grad[2][LONG * WIDTH], out[2][LONG * WIDTH];
     gradient_random(x, LONG * WIDTH, 8, 1);
+    static float distances[180 * 180];
+    for (int i = 0; i < 180 * 180; i++)
+        distances[i] = i % 7 == 3 ? -INFINITY : -0.01f * (float)abs(i / 180 - i % 180);
     static const int threads[] = {1, 2, 3, 8, 16};
     const at_kernels *const *sets;
     size_t count = at_kernels_usable(&sets);
@@ -327,8 +473,14 @@ static void same_bits_for_any_number_of_threads(void **state)
         float *g = grad[i % 5 > 0];
         memset(g, 0, sizeof grad[0]);
         at_rows rows = {3, offsets, NULL};
-        at_attend_spec spec = {
-            .heads = 4, .groups = 4, .causal = true, .dropout = 0.1f, .queries = rows, .keys = rows};
+        at_attend_spec spec = {.heads = 4,
+                               .groups = 4,
+                               .causal = true,
+                               .softcap = 3,
+                               .bias = {distances, 180 * 180, NULL, 0, 180},
+                               .dropout = 0.1f,
+                               .queries = rows,
+                               .keys = rows};
         at_var *v = at_leaf(tape, at_shape2(LONG, WIDTH), x, g), *y = at_attention(tape, v, v, v, &spec);
         memcpy(out[i % 5 > 0], y->data, sizeof out[0]);
         check_ok(at_tape_backward(tape, at_sum(tape, at_mul(tape, y, y))));
@@ -371,6 +523,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fused_equals_unfused),
+        cmocka_unit_test(caps_biases_and_places),
+        cmocka_unit_test(a_mask_becomes_a_bias),
+        cmocka_unit_test(a_trace_shows_each_stage),
+        cmocka_unit_test(a_bias_that_is_too_short_is_named),
         cmocka_unit_test(large_scores_stay_finite),
         cmocka_unit_test(cached_attention),
         cmocka_unit_test(a_trace_is_a_request),

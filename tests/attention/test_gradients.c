@@ -1,5 +1,6 @@
 /* Fused attention against finite differences: masks, groups, dropout, ragged rows, shared inputs. */
 #include "attention/attend.h"
+#include <math.h>
 #include "tests/gradient.h"
 
 /* Queries 3, 0, 5, 1 and keys 4, 2, 0, 6: a sequence without queries, and one without keys to look at. */
@@ -82,6 +83,40 @@ static void window(void **state)
     }
 }
 
+static void soft_cap(void **state)
+{
+    (void)state;
+    at_attend_spec spec = {.heads = 2, .groups = 1, .softcap = 0.7f, .queries = queries, .keys = keys};
+    check("soft-cap", attend, &spec, 3, 5, false);
+    spec.causal = true;
+    spec.scale = 2;
+    check("soft-cap, causal", attend, &spec, 3, 5, false);
+}
+
+/* A bias for each head and query, with hidden keys, the keys of one query all hidden; each query's place. */
+static void bias_and_places(void **state)
+{
+    (void)state;
+    static const int32_t past[] = {1, 0, -1, 3};
+    static float numbers[120];
+    gradient_random(numbers, 120, 9, 1);
+    for (int i = 0; i < 120; i++)
+        numbers[i] = i % 4 == 1 || (i >= 6 && i < 12) ? -INFINITY : numbers[i];
+    at_attend_spec spec = {
+        .heads = 2, .groups = 1, .bias = {numbers, 120, NULL, 50, 6}, .queries = queries, .keys = keys};
+    check("bias", attend, &spec, 3, 5, false);
+    spec.bias.query_stride = 0;
+    check("bias of keys", attend, &spec, 3, 5, false);
+    spec.softcap = 1.5f;
+    spec.causal = true;
+    spec.past = past;
+    check("bias, soft-cap, places", attend, &spec, 3, 5, false);
+    spec.ahead = 1;
+    spec.window = 2;
+    spec.dropout = 0.3f;
+    check("bias, soft-cap, window to both sides, dropout", attend, &spec, 2, 3, true);
+}
+
 static void dropped_weights(void **state)
 {
     (void)state;
@@ -160,6 +195,8 @@ int main(void)
         cmocka_unit_test(scale_of_its_own),
         cmocka_unit_test(causal_attention),
         cmocka_unit_test(window),
+        cmocka_unit_test(soft_cap),
+        cmocka_unit_test(bias_and_places),
         cmocka_unit_test(dropped_weights),
         cmocka_unit_test(one_variable_more_than_once),
         cmocka_unit_test(many_keys),

@@ -4,7 +4,7 @@
 /* One head of one sequence, whose rows lie `gap` floats further apart than they are wide. */
 typedef struct head {
     at_attend a;
-    float *blocks[16];
+    float *blocks[20];
     size_t count;
     float *scratch;
     int32_t *rows;
@@ -42,6 +42,21 @@ static head head_of(at_rng *rng, size_t queries, size_t keys, size_t d_key, size
     a->drop_counter[0] = 33;
     a->drop_counter[1] = 44;
     return h;
+}
+
+/* Numbers of about 2 between the keys and the queries, some -INFINITY: every seventh query sees nothing, and
+ * keys from 128 to 255 are hidden from all. */
+static void add_bias(head *h, at_rng *rng, bool a_row_each)
+{
+    at_attend *a = &h->a;
+    a->bias_stride = a_row_each ? a->keys + GAP : 0;
+    size_t rows = a_row_each ? a->queries : a->queries > 0;
+    float *bias = keep(h, random_block(rng, rows * (a->keys + GAP), 2));
+    a->bias = bias;
+    for (size_t t = 0; t < rows; t++)
+        for (size_t s = 0; s < a->keys; s++)
+            if (at_rng_below(rng, 5) == 0 || (a_row_each && t % 7 == 3) || s / 128 == 1)
+                bias[t * a->bias_stride + s] = -INFINITY;
 }
 
 static void head_free(head *h)
@@ -90,18 +105,33 @@ static double factor_of(const at_attend *a, size_t t, size_t s)
     return words[s % 4] >= (double)a->drop_rate * 4294967296.0 ? 1 / (1 - (double)a->drop_rate) : 0;
 }
 
+/* One number of each stage but the last; `slope` is what the soft-cap makes of a change of the product. */
+static double stage_in_double(const at_attend *a, size_t t, size_t s, at_stage stage, double *slope)
+{
+    bool seen = !a->causal || (int64_t)s <= (int64_t)t + a->past + a->ahead;
+    if (a->window > 0)
+        seen = seen && (int64_t)s > (int64_t)t + a->past - a->window;
+    const float *k = a->k + (a->rows ? (size_t)a->rows[s] : s) * a->k_stride;
+    double x = 0, level = 0;
+    for (size_t j = 0; j < a->d_key; j++)
+        x += (double)a->scale * a->q[t * a->q_stride + j] * k[j];
+    if (a->softcap > 0 && stage != AT_STAGE_PRODUCTS) {
+        level = tanh(x / (double)a->softcap);
+        x = (double)a->softcap * level;
+    }
+    if (slope)
+        *slope = 1 - level * level;
+    if (stage != AT_STAGE_SCORES)
+        return x;
+    return seen ? x + (a->bias ? (double)a->bias[t * a->bias_stride + s] : 0) : -INFINITY;
+}
+
 /* The contract in double, with whole rows of weights. w (keys), without dropout; returns the log-sum-exp. */
 static double weights_in_double(const at_attend *a, size_t t, double *w)
 {
     double max = -INFINITY, sum = 0;
     for (size_t s = 0; s < a->keys; s++) {
-        bool seen = !a->causal || (int64_t)s <= (int64_t)t + a->past;
-        if (a->window > 0)
-            seen = seen && (int64_t)s > (int64_t)t + a->past - a->window;
-        w[s] = seen ? 0 : -INFINITY;
-        const float *k = a->k + (a->rows ? (size_t)a->rows[s] : s) * a->k_stride;
-        for (size_t j = 0; seen && j < a->d_key; j++)
-            w[s] += (double)a->scale * a->q[t * a->q_stride + j] * k[j];
+        w[s] = stage_in_double(a, t, s, AT_STAGE_SCORES, NULL);
         max = fmax(max, w[s]);
     }
     for (size_t s = 0; s < a->keys; s++)
@@ -143,7 +173,9 @@ static void backward_in_double(const at_attend *a)
             mean += w[s] * d_w[s];
         }
         for (size_t s = 0; s < a->keys; s++) {
-            double slope = w[s] * (d_w[s] - mean) * a->scale, f = factor_of(a, t, s);
+            double steepness, f = factor_of(a, t, s);
+            stage_in_double(a, t, s, AT_STAGE_CAPPED, &steepness);
+            double slope = w[s] * (d_w[s] - mean) * a->scale * steepness;
             for (size_t j = 0; j < a->d_key; j++) {
                 a->d_q[t * a->q_stride + j] += (float)(slope * a->k[s * a->k_stride + j]);
                 a->d_k[s * a->k_stride + j] += (float)(slope * a->q[t * a->q_stride + j]);
@@ -221,6 +253,10 @@ static void all_lengths(void **state)
                 h.a.past = (i + j) % 2 ? (int64_t)lengths[j] - (int64_t)lengths[i] : 0;
                 h.a.window = (i + 2 * j) % 5 == 0 ? 6 : 0;
                 h.a.drop_rate = (2 * i + j) % 3 == 0 ? 0.3f : 0;
+                h.a.ahead = (int64_t)(i + j) % 7 / 3;
+                h.a.softcap = (i + j) % 4 == 3 ? 0.8f : 0;
+                if ((3 * i + j) % 4 < 2)
+                    add_bias(&h, &rng, (3 * i + j) % 4);
                 compare_forward(level(l), &h);
                 compare_backward(level(l), &h);
                 head_free(&h);
@@ -232,12 +268,15 @@ static void long_sequences_go_by_tiles(void **state)
     (void)state;
     at_rng rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
     for (size_t l = 0; l < level_count(); l++)
-        for (int mask = 0; mask < 4; mask++) {
+        for (int mask = 0; mask < 8; mask++) {
             head h = head_of(&rng, 261, 300, 32, 32);
             h.a.causal = mask & 1;
             h.a.past = 39;
+            h.a.softcap = mask > 5 ? 1 : 0;
+            if (mask > 3)
+                add_bias(&h, &rng, mask & 1);
             h.a.window = mask & 2 ? 70 : 0;
-            h.a.drop_rate = mask == 3 ? 0.1f : 0;
+            h.a.drop_rate = mask % 4 == 3 ? 0.1f : 0;
             compare_forward(level(l), &h);
             compare_backward(level(l), &h);
             head_free(&h);
@@ -345,34 +384,103 @@ static void nan_is_not_hidden(void **state)
     }
 }
 
+static void compare_stage(const at_kernels *k, const head *h, at_stage stage)
+{
+    size_t keys = h->a.keys;
+    float *got = check_guarded(7 * keys), *want = check_guarded(7 * keys);
+    double *w = calloc(keys + 1, sizeof *w);
+    assert_non_null(w);
+    k->attend_weights(&h->a, 2, 9, stage, got);
+    for (size_t t = 2; t < 9; t++) {
+        if (stage == AT_STAGE_WEIGHTS)
+            weights_in_double(&h->a, t, w);
+        for (size_t s = 0; s < keys; s++)
+            want[(t - 2) * keys + s] =
+                (float)(stage == AT_STAGE_WEIGHTS ? w[s] : stage_in_double(&h->a, t, s, stage, NULL));
+    }
+    check_near(got, want, 7 * keys, 2e-6);
+    free(w);
+    check_guard_free(got);
+    check_guard_free(want);
+}
+
 static void weights_are_those_of_the_forward(void **state)
 {
     (void)state;
     at_rng rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
     for (size_t l = 0; l < level_count(); l++)
         for (size_t i = 0; i < LENGTHS; i++)
-            for (int mask = 0; mask < 4; mask++) {
+            for (int mask = 0; mask < 16; mask++) {
                 size_t keys = lengths[i];
                 head h = head_of(&rng, 9, keys, 24, 24);
                 h.a.causal = mask & 1;
                 h.a.past = mask & 2 ? (int64_t)keys - 9 : 0;
-                h.a.window = mask == 3 ? 5 : 0;
-                float *got = check_guarded(7 * keys), *want = check_guarded(7 * keys);
-                double *w = calloc(keys + 1, sizeof *w);
-                assert_non_null(w);
+                h.a.window = mask % 4 == 3 ? 5 : 0;
+                h.a.softcap = mask & 4 ? 1.5f : 0;
+                if (mask & 8)
+                    add_bias(&h, &rng, mask & 4);
                 run_forward(level(l), &h.a);
-                level(l)->attend_weights(&h.a, 2, 9, got);
-                for (size_t t = 2; t < 9; t++) {
-                    weights_in_double(&h.a, t, w);
-                    for (size_t s = 0; s < keys; s++)
-                        want[(t - 2) * keys + s] = (float)w[s];
-                }
-                check_near(got, want, 7 * keys, 2e-6);
-                free(w);
-                check_guard_free(got);
-                check_guard_free(want);
+                for (int stage = AT_STAGE_WEIGHTS; stage <= AT_STAGE_SCORES; stage++)
+                    compare_stage(level(l), &h, (at_stage)stage);
                 head_free(&h);
             }
+}
+
+/* A bias that hides all but one key from a query, and keys whose bias is a large number; a soft-cap of
+ * scores of thousands. */
+static void large_numbers_stay_in_place(void **state)
+{
+    (void)state;
+    at_rng rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
+    for (size_t l = 0; l < level_count(); l++)
+        for (size_t keys = 3; keys < 300; keys += 59) {
+            head h = head_of(&rng, 3, keys, 4, 4);
+            add_bias(&h, &rng, true);
+            float *bias = h.blocks[h.count - 1];
+            for (size_t s = 0; s < keys; s++) {
+                bias[s] = s == keys - 1 ? -3e38f : -INFINITY;        /* one is left, however small */
+                bias[h.a.bias_stride + s] = s == 1 ? 1e30f : 0;      /* one takes all */
+                bias[2 * h.a.bias_stride + s] = s == 2 ? 0 : -1e30f; /* numbers, not a mask: they lose */
+            }
+            const size_t chosen[] = {keys - 1, 1, 2};
+            for (int capped = 0; capped < 2; capped++) {
+                h.a.softcap = capped ? 30 : 0;
+                h.a.scale = capped ? 1e4f : 0.5f;
+                run_forward(level(l), &h.a);
+                for (size_t t = 0; t < 3; t++) {
+                    check_near(h.a.o + t * h.a.o_stride, h.a.v + chosen[t] * h.a.v_stride, 4, 1e-6);
+                    assert_true(isfinite(h.a.lse[t * h.a.lse_stride]));
+                }
+                compare_backward(level(l), &h);
+            }
+            head_free(&h);
+        }
+}
+
+/* Keys that a bias hides from all are not looked at, whatever lies there, as when they were not there; the
+ * result has the same bits. */
+static void hidden_tiles_are_not_touched(void **state)
+{
+    (void)state;
+    enum { QUERIES = 20, KEYS = 384 };
+    at_rng rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
+    for (size_t l = 0; l < level_count(); l++) {
+        if (level(l) == &at_kernels_ref)
+            continue; /* goes key by key: 0 * NaN is NaN there */
+        head h = head_of(&rng, QUERIES, KEYS, 16, 16), without = {.count = 0};
+        add_bias(&h, &rng, true);
+        own_output(&without, &h);
+        run_forward(level(l), &without.a);
+        for (size_t s = 128; s < 256; s++)
+            h.blocks[1][s * h.a.k_stride] = h.blocks[2][s * h.a.v_stride] = NAN;
+        run_forward(level(l), &h.a);
+        check_same_bits(h.a.o, without.a.o, QUERIES * h.a.o_stride * sizeof(float));
+        run_backward(level(l), &h.a);
+        for (size_t i = 0; i < KEYS * h.a.k_stride; i++)
+            assert_false(isnan(h.a.d_k[i]));
+        head_free(&without);
+        head_free(&h);
+    }
 }
 
 /* What a query gets has the same bits alone, as decoding computes it, as among all others. */
@@ -387,11 +495,15 @@ static void a_query_alone_gets_the_same_bits(void **state)
             head h = head_of(&rng, size[0], size[0], size[1], size[2]);
             h.a.causal = true;
             h.a.window = i % 2 ? 13 : 0;
+            h.a.softcap = i % 2 ? 2.0f : 0;
+            if (i > 3)
+                add_bias(&h, &rng, true);
             run_forward(level(l), &h.a);
             for (size_t t = 0; t < size[0]; t++) {
                 float o[128], lse;
                 at_attend one = h.a;
                 one.q += t * one.q_stride;
+                one.bias = at_bias_at(&h.a, t, 0);
                 one.o = o;
                 one.lse = &lse;
                 one.queries = 1;
@@ -436,10 +548,13 @@ static void gradients_are_difference_quotients(void **state)
 {
     (void)state;
     at_rng rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
-    for (int mask = 0; mask < 4; mask++) {
+    for (int mask = 0; mask < 16; mask++) {
         head h = head_of(&rng, 6, 7, 5, 4);
         at_attend *a = &h.a;
         a->causal = mask & 1;
+        a->softcap = mask & 4 ? 1.3f : 0;
+        if (mask & 8)
+            add_bias(&h, &rng, true);
         a->drop_rate = mask & 2 ? 0.25f : 0;
         memset(a->d_q, 0, 6 * a->q_stride * sizeof(float));
         memset(a->d_k, 0, 7 * a->k_stride * sizeof(float));
@@ -465,6 +580,8 @@ int main(void)
         cmocka_unit_test(huge_scores_choose),
         cmocka_unit_test(nan_is_not_hidden),
         cmocka_unit_test(weights_are_those_of_the_forward),
+        cmocka_unit_test(large_numbers_stay_in_place),
+        cmocka_unit_test(hidden_tiles_are_not_touched),
         cmocka_unit_test(a_query_alone_gets_the_same_bits),
         cmocka_unit_test(gradients_are_difference_quotients),
     };

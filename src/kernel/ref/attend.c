@@ -1,5 +1,4 @@
 #include <math.h>
-#include <string.h>
 #include "base/rng.h"
 #include "kernel/dropout.h"
 #include "kernel/ref/ref.h"
@@ -13,9 +12,24 @@ static size_t row_of(const at_attend *a, size_t s)
     return a->rows ? (size_t)a->rows[s] : s;
 }
 
-static float score(const at_attend *a, size_t t, size_t s)
+static float product(const at_attend *a, size_t t, size_t s)
 {
     return a->scale * at_ref_dot(a->q + t * a->q_stride, a->k + row_of(a, s) * a->k_stride, a->d_key);
+}
+
+static float capped(const at_attend *a, float x)
+{
+    return a->softcap > 0 ? a->softcap * tanhf(x / a->softcap) : x;
+}
+
+static float biased(const at_attend *a, size_t t, size_t s, float x)
+{
+    return a->bias ? x + *at_bias_at(a, t, s) : x;
+}
+
+static float score(const at_attend *a, size_t t, size_t s)
+{
+    return biased(a, t, s, capped(a, product(a, t, s)));
 }
 
 /* 1/(1 - rate) for a kept weight, 0 for a dropped one. */
@@ -81,7 +95,8 @@ void at_ref_attend(const at_attend *a, float *scratch)
 }
 
 /* With p the weights, f the dropout factors and w = p f what met the values:
- * d_v_s += w d_o;  d_p = f (d_o · v_s);  D = sum_s p d_p = o · d_o;  d_score = p (d_p - D). */
+ * d_v_s += w d_o;  d_p = f (d_o · v_s);  D = sum_s p d_p = o · d_o;  d_score = p (d_p - D).
+ * The soft-cap's slope is 1 - tanh². */
 void at_ref_attend_backward(const at_attend *a, float *scratch)
 {
     double *sums = sums_in(scratch, a->keys);
@@ -93,9 +108,10 @@ void at_ref_attend_backward(const at_attend *a, float *scratch)
         for (size_t j = 0; j < a->d_key; j++)
             sums[j] = 0;
         for (size_t s = keys.first; s < keys.end; s++) {
-            float p = expf(score(a, t, s) - lse), f = dropout_factor(a, t, s);
+            float c = capped(a, product(a, t, s)), level = a->softcap > 0 ? c / a->softcap : 0;
+            float p = expf(biased(a, t, s, c) - lse), f = dropout_factor(a, t, s);
             float d_p = f * at_ref_dot(d_o, a->v + s * a->v_stride, a->d_value);
-            float d_score = a->scale * p * (d_p - mean);
+            float d_score = a->scale * p * (d_p - mean) * (1 - level * level);
             for (size_t j = 0; j < a->d_key; j++) {
                 sums[j] += (double)d_score * a->k[s * a->k_stride + j];
                 a->d_k[s * a->k_stride + j] += d_score * q[j];
@@ -108,13 +124,25 @@ void at_ref_attend_backward(const at_attend *a, float *scratch)
     }
 }
 
-void at_ref_attend_weights(const at_attend *a, size_t t0, size_t t1, float *weights)
+static void stage_row(const at_attend *a, size_t t, at_stage stage, float *out)
 {
-    for (size_t t = t0; t < t1; t++, weights += a->keys) {
-        float lse = a->lse[t * a->lse_stride];
-        at_visible keys = lse == -INFINITY ? (at_visible){0, 0} : at_visible_keys(a, t);
-        memset(weights, 0, a->keys * sizeof *weights);
-        for (size_t s = keys.first; s < keys.end; s++)
-            weights[s] = expf(score(a, t, s) - lse);
+    float lse = a->lse[t * a->lse_stride];
+    at_visible keys = at_visible_keys(a, t);
+    for (size_t s = 0; s < a->keys; s++) {
+        bool seen = s >= keys.first && s < keys.end;
+        if (stage == AT_STAGE_PRODUCTS)
+            out[s] = product(a, t, s);
+        else if (stage == AT_STAGE_CAPPED)
+            out[s] = capped(a, product(a, t, s));
+        else if (stage == AT_STAGE_SCORES)
+            out[s] = seen ? score(a, t, s) : -INFINITY;
+        else
+            out[s] = seen && lse != -INFINITY ? expf(score(a, t, s) - lse) : 0;
     }
+}
+
+void at_ref_attend_weights(const at_attend *a, size_t t0, size_t t1, at_stage stage, float *out)
+{
+    for (size_t t = t0; t < t1; t++, out += a->keys)
+        stage_row(a, t, stage, out);
 }

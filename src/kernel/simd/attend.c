@@ -81,11 +81,19 @@ typedef struct progress {
 
 /* Products become scores, -INFINITY where nothing is visible; returns the largest. [lo,hi): what is
  * visible. */
-static float mask_row(float *x, size_t lo, size_t hi, float scale)
+static float mask_row(const at_attend *a, float *x, const float *bias, size_t lo, size_t hi)
 {
-    at_vec top = vec_set(-INFINITY), factor = vec_set(scale);
+    at_vec top = vec_set(-INFINITY), factor = vec_set(a->scale);
+    if (!bias && a->softcap == 0) {
+        for (size_t c = 0; c < hi; c += AT_VEC) {
+            at_vec score = attend_masked(vec_mul(factor, vec_load(x + c)), c, lo, hi);
+            top = vec_max(score, top);
+            vec_store(x + c, score);
+        }
+        return vec_highest(top);
+    }
     for (size_t c = 0; c < hi; c += AT_VEC) {
-        at_vec score = attend_masked(vec_mul(factor, vec_load(x + c)), c, lo, hi);
+        at_vec score = attend_score(a, vec_mul(factor, vec_load(x + c)), bias, c, lo, hi);
         top = vec_max(score, top);
         vec_store(x + c, score);
     }
@@ -176,7 +184,9 @@ static void weigh_tile(const at_attend *a, const at_tiles *tiles, const tile *in
         size_t lo = keys.first > in->s0 ? keys.first - in->s0 : 0,
                hi = keys.end > in->s0 ? keys.end - in->s0 : 0;
         p[r].end = hi < in->columns ? hi : in->columns;
-        float highest = mask_row(tiles->scores + r * tiles->stride, lo, p[r].end, a->scale), last = p[r].best;
+        float highest = mask_row(a, tiles->scores + r * tiles->stride, at_bias_at(a, in->t0 + r, in->s0), lo,
+                                 p[r].end),
+              last = p[r].best;
         p[r].best = highest > last ? highest : last;
         p[r].correction =
             p[r].best == last || last == -INFINITY ? 1 : expf(last - p[r].best); /* nothing yet: all is 0 */
@@ -207,10 +217,13 @@ static void forward_block(const at_attend *a, const at_tiles *tiles, size_t t0, 
     at_visible range = attend_range(a, t0, t0 + rows);
     for (size_t r = 0; r < rows; r++)
         p[r] = (progress){-INFINITY, 0, 1, 0};
-    size_t begin = range.first / KEY_TILE * KEY_TILE;
-    for (size_t s0 = begin; s0 < range.end; s0 += KEY_TILE) {
-        tile in = {t0, rows, s0, range.end - s0 < KEY_TILE ? range.end - s0 : KEY_TILE, s0 == begin};
+    tile in = {.t0 = t0, .rows = rows, .first = true};
+    for (in.s0 = range.first / KEY_TILE * KEY_TILE; in.s0 < range.end; in.s0 += KEY_TILE) {
+        in.columns = range.end - in.s0 < KEY_TILE ? range.end - in.s0 : KEY_TILE;
+        if (attend_hidden(a, t0, rows, in.s0, in.columns))
+            continue;
         forward_tile(a, tiles, &in, p);
+        in.first = false;
     }
     for (size_t r = 0; r < rows; r++) {
         float *o = a->o + (t0 + r) * a->o_stride;
@@ -231,27 +244,39 @@ static void attend(const at_attend *a, float *scratch)
         forward_block(a, &tiles, t, a->queries - t < QUERY_BLOCK ? a->queries - t : QUERY_BLOCK);
 }
 
-static void weights_row(const at_attend *a, size_t t, float *weights)
+static void stage_row(const at_attend *a, size_t t, at_stage stage, float *out)
 {
     _Alignas(64) float scores[KEY_TILE];
     float lse = a->lse[t * a->lse_stride];
-    at_visible keys = lse == -INFINITY ? (at_visible){0, 0} : at_visible_keys(a, t);
-    memset(weights, 0, a->keys * sizeof *weights);
-    for (size_t s0 = keys.first / KEY_TILE * KEY_TILE; s0 < keys.end; s0 += KEY_TILE) {
-        size_t columns = keys.end - s0 < KEY_TILE ? keys.end - s0 : KEY_TILE;
-        size_t lo = keys.first > s0 ? keys.first - s0 : 0;
-        score_row(a, a->q + t * a->q_stride, s0, columns, scores);
+    at_visible keys = at_visible_keys(a, t);
+    for (size_t s0 = 0; s0 < a->keys; s0 += KEY_TILE) {
+        size_t columns = a->keys - s0 < KEY_TILE ? a->keys - s0 : KEY_TILE;
+        size_t lo = keys.first > s0 ? keys.first - s0 : 0, hi = keys.end > s0 ? keys.end - s0 : 0;
+        bool masked = stage == AT_STAGE_SCORES || stage == AT_STAGE_WEIGHTS;
+        hi = hi < columns ? hi : columns;
+        if (masked && lo >= hi)
+            hi = 0;
+        else
+            score_row(a, a->q + t * a->q_stride, s0, columns, scores);
         for (size_t c = 0; c < columns; c += AT_VEC) {
-            at_vec score = attend_masked(vec_mul(vec_set(a->scale), vec_load(scores + c)), c, lo, columns);
-            vec_store_n(weights + s0 + c, vec_exp(vec_sub(score, vec_set(lse))), vec_lanes(columns - c));
+            at_vec x = vec_set(-INFINITY);
+            if (c < hi || !masked)
+                x = vec_mul(vec_set(a->scale), vec_load(scores + c));
+            if (stage == AT_STAGE_CAPPED && a->softcap > 0)
+                x = attend_capped(x, a->softcap);
+            if (c < hi && masked)
+                x = attend_score(a, x, at_bias_at(a, t, s0), c, lo, hi);
+            if (stage == AT_STAGE_WEIGHTS)
+                x = lse == -INFINITY ? vec_zero() : vec_exp(vec_sub(x, vec_set(lse)));
+            vec_store_n(out + s0 + c, x, vec_lanes(columns - c));
         }
     }
 }
 
-static void attend_weights(const at_attend *a, size_t t0, size_t t1, float *weights)
+static void attend_weights(const at_attend *a, size_t t0, size_t t1, at_stage stage, float *out)
 {
-    for (size_t t = t0; t < t1; t++, weights += a->keys)
-        weights_row(a, t, weights);
+    for (size_t t = t0; t < t1; t++, out += a->keys)
+        stage_row(a, t, stage, out);
 }
 
 /* attend_tiles lays it out; factors are written in whole vectors of four. */

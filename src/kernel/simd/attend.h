@@ -14,7 +14,7 @@
 #define AT_KERNEL_SIMD_ATTEND_H
 #include <math.h>
 #include <string.h>
-#include "kernel/simd/simd.h"
+#include "kernel/simd/math.h"
 #include "kernel/visible.h"
 
 enum { QUERY_BLOCK = 64, KEY_TILE = 128, WIDEST_PANEL = 32 };
@@ -67,6 +67,21 @@ static inline at_visible attend_range(const at_attend *a, size_t t0, size_t t1)
     return all;
 }
 
+/* Does the bias hide every key of [s0, s0+columns) from every query of [t0, t0+rows)? Such a tile adds
+ * nothing. */
+static inline bool attend_hidden(const at_attend *a, size_t t0, size_t rows, size_t s0, size_t columns)
+{
+    if (!a->bias)
+        return false;
+    for (size_t r = 0; r < (a->bias_stride ? rows : 1); r++) {
+        const float *bias = at_bias_at(a, t0 + r, s0);
+        for (size_t c = 0; c < columns; c++)
+            if (bias[c] != -INFINITY)
+                return false;
+    }
+    return true;
+}
+
 /* `from` where the column is visible, -INFINITY elsewhere; the vector begins at column c < hi, [lo,hi) is
  * visible. */
 AT_INLINE at_vec attend_masked(at_vec from, size_t c, size_t lo, size_t hi)
@@ -77,6 +92,22 @@ AT_INLINE at_vec attend_masked(at_vec from, size_t c, size_t lo, size_t hi)
     if (c < lo)
         from = vec_select(vec_first(vec_lanes(lo - c)), none, from);
     return from;
+}
+
+/* cap(x), see kernel.h */
+AT_INLINE at_vec attend_capped(at_vec x, float softcap)
+{
+    return vec_mul(vec_set(softcap), vec_tanh(vec_div(x, vec_set(softcap))));
+}
+
+/* A vector of scaled products becomes scores: soft-cap, bias (of these keys, or NULL), mask. */
+AT_INLINE at_vec attend_score(const at_attend *a, at_vec x, const float *bias, size_t c, size_t lo, size_t hi)
+{
+    if (a->softcap > 0)
+        x = attend_capped(x, a->softcap);
+    if (bias)
+        x = vec_add(x, vec_load_n(bias + c, vec_lanes(hi - c)));
+    return attend_masked(x, c, lo, hi);
 }
 
 /* Where rows s, s+1, … of `from` are. Rows from `end` on repeat the last one: what comes of them is masked.

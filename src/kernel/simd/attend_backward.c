@@ -20,21 +20,37 @@ static float dot(const float *x, const float *y, size_t n)
     return vec_sum(sum);
 }
 
+/* One row of a tile: what is visible of it, its bias and factors (each may be NULL). */
+typedef struct slope {
+    const at_attend *a;
+    const float *factors, *bias;
+    size_t lo, hi, columns;
+    float lse, mean;
+} slope;
+
 /* Products q·k become weights with dropout, products d_o·v the scaled slopes of the scores. */
-static void slope_row(float *x, float *d, const float *factors, size_t lo, size_t hi, size_t columns,
-                      float scale, float lse, float mean)
+AT_INLINE void slope_row(const slope *s, float *x, float *d, bool capped)
 {
-    at_vec by = vec_set(scale), middle = vec_set(mean), shift = vec_set(lse), factor = vec_set(1.0f);
+    at_vec by = vec_set(s->a->scale), middle = vec_set(s->mean), shift = vec_set(s->lse);
+    at_vec factor = vec_set(1.0f), one = vec_set(1.0f);
     size_t c = 0;
-    for (; c < hi; c += AT_VEC) {
-        at_vec p = vec_exp(vec_sub(attend_masked(vec_mul(by, vec_load(x + c)), c, lo, hi), shift));
-        if (factors)
-            factor = vec_load(factors + c);
+    for (; c < s->hi; c += AT_VEC) {
+        at_vec score = vec_mul(by, vec_load(x + c)), steepness = by;
+        if (capped) {
+            at_vec level = vec_tanh(vec_div(score, vec_set(s->a->softcap)));
+            score = vec_mul(vec_set(s->a->softcap), level);
+            steepness = vec_mul(by, vec_fnma(level, level, one));
+        }
+        if (s->bias)
+            score = vec_add(score, vec_load_n(s->bias + c, vec_lanes(s->hi - c)));
+        at_vec p = vec_exp(vec_sub(attend_masked(score, c, s->lo, s->hi), shift));
+        if (s->factors)
+            factor = vec_load(s->factors + c);
         at_vec apart = vec_sub(vec_mul(vec_load(d + c), factor), middle);
         vec_store(x + c, vec_mul(p, factor));
-        vec_store(d + c, vec_mul(vec_mul(by, p), apart));
+        vec_store(d + c, vec_mul(vec_mul(steepness, p), apart));
     }
-    for (; c < columns; c += AT_VEC) {
+    for (; c < s->columns; c += AT_VEC) {
         vec_store(x + c, vec_zero());
         vec_store(d + c, vec_zero());
     }
@@ -49,10 +65,18 @@ static void slope_rows(const block *b)
         float lse = a->lse[t * a->lse_stride];
         at_visible keys = lse == -INFINITY ? (at_visible){0, 0} : at_visible_keys(a, t);
         size_t lo = keys.first > b->s0 ? keys.first - b->s0 : 0, hi = keys.end > b->s0 ? keys.end - b->s0 : 0;
-        float mean = dot(a->o + t * a->o_stride, a->d_o + t * a->o_stride, a->d_value);
-        const float *factors = a->drop_rate > 0 ? tiles->factors + r * ((b->columns + 3) / 4 * 4) : NULL;
-        slope_row(tiles->scores + r * tiles->stride, tiles->slopes + r * tiles->stride, factors, lo,
-                  hi < b->columns ? hi : b->columns, b->columns, a->scale, lse, mean);
+        slope s = {.a = a,
+                   .factors = a->drop_rate > 0 ? tiles->factors + r * ((b->columns + 3) / 4 * 4) : NULL,
+                   .bias = at_bias_at(a, t, b->s0),
+                   .lo = lo,
+                   .hi = hi < b->columns ? hi : b->columns,
+                   .columns = b->columns,
+                   .lse = lse,
+                   .mean = dot(a->o + t * a->o_stride, a->d_o + t * a->o_stride, a->d_value)};
+        if (a->softcap > 0)
+            slope_row(&s, tiles->scores + r * tiles->stride, tiles->slopes + r * tiles->stride, true);
+        else
+            slope_row(&s, tiles->scores + r * tiles->stride, tiles->slopes + r * tiles->stride, false);
     }
 }
 
@@ -135,6 +159,8 @@ void AT_SIMD_NAME(attend_backward)(const at_attend *a, float *scratch)
             if (range.end <= s0 || range.first >= s0 + left)
                 continue;
             b.columns = range.end - s0 < left ? range.end - s0 : left;
+            if (attend_hidden(a, t, b.rows, s0, b.columns))
+                continue;
             backward_block(&b);
         }
     }
