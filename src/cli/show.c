@@ -8,11 +8,12 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/show_page.h"
 #include "draw/matrix.h"
 #include "text/utf8.h"
 
 typedef struct options {
-    char *model, *target, *svg;
+    char *model, *target, *svg, *html, *compare;
     int64_t kind, layer, head, beam;
     bool pieces, term, light;
 } options;
@@ -29,6 +30,12 @@ static const at_field fields[] = {
      "for the translation; 0: the model's own"},
     {"pieces", AT_FIELD_BOOL, offsetof(options, pieces), "false", 0, 0, NULL, "pieces instead of words"},
     {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL, "write the picture to this file"},
+    {"html", AT_FIELD_TEXT, offsetof(options, html), NULL, 0, 0, NULL,
+     "write a page to this file, in which all layers, heads and kinds (or the layer and head asked for) can "
+     "be "
+     "looked at; it needs no network"},
+    {"compare", AT_FIELD_TEXT, offsetof(options, compare), NULL, 0, 0, NULL,
+     "a second model folder, beside the first in the page"},
     {"term", AT_FIELD_BOOL, offsetof(options, term), "false", 0, 0, NULL,
      "draw in the terminal even when a file is written"},
     {"light", AT_FIELD_BOOL, offsetof(options, light), "false", 0, 0, NULL,
@@ -43,6 +50,7 @@ static const at_cli_spec spec = {
     .examples =
         "  attend show --model models/tatoeba-en-zh \"Tom chases Jerry.\"\n"
         "  attend show --model models/tatoeba-en-zh --layer 2 --head 0 --svg tom.svg \"Tom chases Jerry.\"\n"
+        "  attend show --model models/tatoeba-en-zh --html tom.html \"Tom chases Jerry.\"\n"
         "  attend show --model models/tatoeba-en-zh --target \"汤姆追杰瑞。\" \"Tom chases Jerry.\"\n"};
 
 static int terminal_width(void)
@@ -128,23 +136,56 @@ static at_status expect_utf8(const char *what, const char *text)
     return valid == length ? AT_OK : at_fail(AT_EFORMAT, "%s: invalid UTF-8 at byte %zu", what, valid + 1);
 }
 
+static at_status show_page(const options *o, const at_open_options *open, at_translator *translator,
+                           const char *sentence)
+{
+    const char *names[] = {o->model, o->compare};
+    at_translator *translators[] = {translator, NULL};
+    at_cli_page page = {.path = o->html,
+                        .models = names,
+                        .translators = translators,
+                        .count = o->compare ? 2 : 1,
+                        .sentence = sentence,
+                        .target = o->target,
+                        .kind = (at_view_kind)o->kind,
+                        .look = AT_BUNDLE_DEFAULTS};
+    page.look.pieces = o->pieces;
+    page.look.beam = (int)o->beam;
+    page.look.layer = (int)o->layer;
+    page.look.head = (int)o->head;
+    at_status st = o->compare ? at_translator_open(o->compare, open, &translators[1]) : AT_OK;
+    if (st == AT_OK)
+        st = at_cli_show_page(&page);
+    at_translator_close(translators[1]);
+    return st;
+}
+
+static at_status show_picture(const options *o, const at_cli_common *common, at_translator *translator,
+                              const char *sentence)
+{
+    at_view_options how = {sizeof how, (at_view_kind)o->kind, (int)o->layer, (int)o->head,
+                           o->pieces,  (int)o->beam};
+    at_view *view = NULL;
+    at_status st = at_view_new(translator, sentence, o->target, &how, &view);
+    if (st == AT_OK)
+        st = draw(o, common, view);
+    at_view_free(view);
+    return st;
+}
+
 static at_status show(const options *o, const at_cli_common *common, const char *sentence)
 {
     at_open_options open = {sizeof open, (int)common->threads, common->kernels};
-    at_view_options how = {sizeof how, (at_view_kind)o->kind, (int)o->layer, (int)o->head,
-                           o->pieces,  (int)o->beam};
     at_translator *translator = NULL;
-    at_view *view = NULL;
     at_status st = expect_utf8("sentence", sentence);
     if (st == AT_OK && o->target)
         st = expect_utf8("--target", o->target);
     if (st == AT_OK)
         st = at_translator_open(o->model, &open, &translator);
-    if (st == AT_OK)
-        st = at_view_new(translator, sentence, o->target, &how, &view);
-    if (st == AT_OK)
-        st = draw(o, common, view);
-    at_view_free(view);
+    if (st == AT_OK && o->html)
+        st = show_page(o, &open, translator, sentence);
+    if (st == AT_OK && (!o->html || o->svg || o->term || common->json))
+        st = show_picture(o, common, translator, sentence);
     at_translator_close(translator);
     return st;
 }
@@ -160,6 +201,8 @@ int at_cli_show(int argc, char **argv)
     code = AT_CLI_DONE;
     if (!o.model)
         code = at_cli_wrong(&spec, "--model FOLDER is missing");
+    else if (o.compare && !o.html)
+        code = at_cli_wrong(&spec, "--compare puts a second model into the page: give --html FILE too");
     else if (words.count != 1)
         code = at_cli_wrong(&spec, "want one SENTENCE, in quotes; got %d", words.count);
     else {

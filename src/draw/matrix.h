@@ -18,7 +18,9 @@
 #include "base/buf.h"
 
 /* The caption of pictures that have none of their own. */
-#define AT_DRAW_CAVEAT "Weights show where the model looked; they are no explanation of why it chose a word."
+#define AT_DRAW_CAVEAT                                                                     \
+    "Weights show where the model looked; they are no explanation of why it chose a word " \
+    "(Jain and Wallace 2019)."
 
 typedef struct at_matrix {
     const char *const *targets, *const *sources; /* words, UTF-8 */

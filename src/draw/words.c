@@ -214,6 +214,22 @@ void at_draw_cut_escape(const char *text, int most, at_buf *out)
     at_buf_text(out, cut ? "…" : "");
 }
 
+void at_draw_json(const char *text, at_buf *out)
+{
+    utf8proc_int32_t point;
+    at_buf_char(out, '"');
+    for (size_t used; (used = next_point(text, &point)) > 0; text += used) {
+        if (point == '<') {
+            at_buf_text(out, "\\u003c");
+            continue;
+        }
+        if (point == '"' || point == '\\')
+            at_buf_char(out, '\\');
+        push_point(out, point);
+    }
+    at_buf_char(out, '"');
+}
+
 double at_draw_ems(const char *text)
 {
     double ems = 0.0;

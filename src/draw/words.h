@@ -36,6 +36,8 @@ double at_draw_paragraph(const char *text, const at_draw_box *box, at_buf *out);
 /* Appends `text` for XML content or attribute values; of at_draw_cut_escape, what fits. */
 void at_draw_escape(const char *text, at_buf *out);
 void at_draw_cut_escape(const char *text, int most, at_buf *out);
+/* Appends `text` as a JSON string, quotes included, that may stand in a script of a page: no '<'. */
+void at_draw_json(const char *text, at_buf *out);
 /* Width in a proportional sans serif, in ems: an estimate to reserve room by. */
 double at_draw_ems(const char *text);
 #endif

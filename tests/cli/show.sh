@@ -40,6 +40,26 @@ if command -v python3 >/dev/null 2>&1; then
     holds python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$work/d.svg"
 fi
 
+# The page: a file and nothing else, whole in itself.
+run 0 show --model "$model" --html "$work/a.html" "tom sees the <cat> ."
+lines "$work/out" 0
+has "$work/a.html" '</html>'
+has "$work/a.html" '"kind":"decoder"'
+has "$work/a.html" '"layer":1,"head":1,'
+holds [ "$(grep -ciE 'https?:|src=|href|url\(' "$work/a.html")" = 0 ]
+holds [ "$(wc -c <"$work/a.html")" -lt 100000 ]
+run 0 show --model "$model" --html "$work/b.html" --compare "$model" --term --kind encoder "tom sees the cat ."
+has "$work/out" "encoder self-attention"
+holds [ "$(grep -o '"source":' "$work/b.html" | wc -l)" = 2 ]
+run 0 show --model "$model" --html "$work/c.html" --layer 1 --head 0 "tom sees the cat ."
+has "$work/c.html" '"pick":"1.0"'
+fails 1 "layer" show --model "$model" --html "$work/d.html" --layer 7 "tom ."
+holds [ ! -e "$work/d.html" ]
+fails 1 "/dev/null/a.html" show --model "$model" --html /dev/null/a.html "tom ."
+fails 2 "--html FILE" show --model "$model" --compare "$model" "tom ."
+fails 1 "$work/none" show --model "$model" --compare "$work/none" --html "$work/d.html" "tom ."
+holds [ ! -e "$work/d.html" ]
+
 fails 2 "--model FOLDER is missing" show "tom ."
 fails 2 "want one SENTENCE" show --model "$model"
 fails 2 "want one SENTENCE" show --model "$model" tom sees

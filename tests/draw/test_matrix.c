@@ -78,7 +78,7 @@ static void tom_and_jerry_in_plain_text(void **state)
                         "\n"
                         "░ .05  ▒ .25  ▓ .50  █ .75 up\n"
                         "Weights show where the model looked; they are no explanation of why it chose a\n"
-                        "word.\n");
+                        "word (Jain and Wallace 2019).\n");
     at_buf_free(&out);
 }
 

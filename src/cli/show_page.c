@@ -1,0 +1,82 @@
+#include "cli/show_page.h"
+#include <stdio.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "draw/page.h"
+
+enum { KINDS = 3 };
+
+/* One model's part of the page with what it points to. */
+typedef struct shown {
+    at_bundle *bundle;
+    at_page_map *maps[KINDS];
+    at_page_sheet sheets[KINDS];
+} shown;
+
+static at_status fill_sheet(const at_bundle_part *part, at_page_map **maps, at_page_sheet *sheet)
+{
+    static const at_attention_kind kinds[] = {
+        [AT_VIEW_CROSS] = AT_CROSS, [AT_VIEW_ENCODER] = AT_ENCODER_SELF, [AT_VIEW_DECODER] = AT_DECODER_SELF};
+    size_t count = (size_t)part->layers * (size_t)part->heads;
+    *maps = at_alloc_zero(count, sizeof **maps);
+    if (!*maps)
+        return AT_ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        (*maps)[i] = (at_page_map){NULL, part->first_layer + (int)i / part->heads,
+                                   part->first_head + (int)i % part->heads,
+                                   part->weights + i * part->rows * part->columns};
+    *sheet = (at_page_sheet){
+        kinds[part->kind], part->row_words, part->column_words, part->rows, part->columns, *maps, count};
+    return AT_OK;
+}
+
+/* The kind that the page opens on comes first. */
+static at_status fill_model(const at_cli_page *page, size_t which, shown *s, at_page_model *model)
+{
+    at_status st =
+        at_bundle_new(page->translators[which], page->sentence, page->target, &page->look, &s->bundle);
+    if (st != AT_OK)
+        return at_fail_within(st, "%s", page->models[which]);
+    size_t first = 0;
+    for (size_t i = 0; i < s->bundle->count; i++)
+        if (s->bundle->parts[i].kind == page->kind)
+            first = i;
+    for (size_t i = 0; st == AT_OK && i < s->bundle->count; i++) {
+        size_t from = i == 0 ? first : i <= first ? i - 1 : i;
+        st = fill_sheet(&s->bundle->parts[from], &s->maps[i], &s->sheets[i]);
+    }
+    *model = (at_page_model){page->models[which], page->sentence, s->bundle->translation, s->sheets,
+                             s->bundle->count};
+    return st;
+}
+
+static void release(shown *s)
+{
+    for (size_t i = 0; i < KINDS; i++)
+        at_free(s->maps[i]);
+    at_bundle_free(s->bundle);
+}
+
+at_status at_cli_show_page(const at_cli_page *page)
+{
+    shown parts[AT_PAGE_MODELS] = {0};
+    at_page_model models[AT_PAGE_MODELS];
+    at_status st = AT_OK;
+    for (size_t i = 0; st == AT_OK && i < page->count; i++)
+        st = fill_model(page, i, &parts[i], &models[i]);
+    char pick[32] = "all";
+    if (page->look.layer >= 0 && page->look.head >= 0)
+        snprintf(pick, sizeof pick, "%d.%d", page->look.layer, page->look.head);
+    else if (page->look.layer >= 0)
+        snprintf(pick, sizeof pick, "%d", page->look.layer);
+    at_buf out = {0};
+    at_page request = {.models = models, .model_count = page->count, .pick = pick};
+    if (st == AT_OK)
+        st = at_page_html(&request, &out);
+    if (st == AT_OK)
+        st = at_file_write(page->path, out.data, out.length);
+    at_buf_free(&out);
+    for (size_t i = 0; i < page->count; i++)
+        release(&parts[i]);
+    return st;
+}
