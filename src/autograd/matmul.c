@@ -80,20 +80,7 @@ at_var *at_matmul(at_tape *tape, at_var *a, at_var *b, bool transposed)
     return at_tape_record(tape, &at_op_matmul, out, (at_var *[]){a, b}, 2, saved);
 }
 
-const at_op *const at_autograd_ops[] = {&at_op_add,
-                                        &at_op_mul,
-                                        &at_op_scale,
-                                        &at_op_activate,
-                                        &at_op_softmax,
-                                        &at_op_sum,
-                                        &at_op_matmul,
-                                        &at_op_dropout_add,
-                                        &at_op_gather,
-                                        &at_op_slice,
-                                        &at_op_stack,
-                                        &at_op_columns,
-                                        &at_op_beside,
-                                        &at_op_mean,
-                                        &at_op_maxout,
-                                        &at_op_reshape,
-                                        NULL};
+const at_op *const at_autograd_ops[] = {
+    &at_op_add,     &at_op_mul,    &at_op_scale,       &at_op_activate, &at_op_softmax, &at_op_log_softmax,
+    &at_op_sum,     &at_op_matmul, &at_op_dropout_add, &at_op_gather,   &at_op_slice,   &at_op_stack,
+    &at_op_columns, &at_op_beside, &at_op_mean,        &at_op_maxout,   &at_op_reshape, NULL};

@@ -15,8 +15,9 @@ at_var *at_add(at_tape *tape, at_var *a, at_var *b); /* same shape */
 at_var *at_mul(at_tape *tape, at_var *a, at_var *b); /* same shape, element by element */
 at_var *at_scale(at_tape *tape, at_var *a, float factor);
 at_var *at_activate(at_tape *tape, at_var *a, at_activation f);
-at_var *at_softmax(at_tape *tape, at_var *a); /* over the last dimension */
-at_var *at_sum(at_tape *tape, at_var *a);     /* -> (1) */
+at_var *at_softmax(at_tape *tape, at_var *a);     /* over the last dimension */
+at_var *at_log_softmax(at_tape *tape, at_var *a); /* its logarithm, without taking one of a small number */
+at_var *at_sum(at_tape *tape, at_var *a);         /* -> (1) */
 /* The same numbers in another shape with as many elements: nothing is copied. */
 at_var *at_reshape(at_tape *tape, at_var *a, at_shape shape);
 /* a (M,K) · b (K,N) -> (M,N); transposed: b is (N,K). */

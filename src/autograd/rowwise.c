@@ -1,32 +1,36 @@
 #include "autograd/internal.h"
 
-/* Rows of width d, some rows a task. */
-typedef struct softmax_rows {
-    const at_kernels *k;
+/* Rows of width d, some rows a task; a function of each row and how its gradient comes back. */
+typedef void row_forward(float *out, const float *a, size_t n);
+typedef void row_backward(float *d_in, const float *out, const float *d_out, size_t n);
+
+typedef struct row_run {
+    row_forward *forward;
+    row_backward *backward;
     float *out;
     const float *a, *b;
     size_t d;
-} softmax_rows;
+} row_run;
 
 static size_t row_grain(size_t d)
 {
     return 1 + AT_ELEMENT_GRAIN / (d + 1);
 }
 
-static void softmax_forward(void *context, size_t first, size_t end, int worker)
+static void run_forward(void *context, size_t first, size_t end, int worker)
 {
     (void)worker;
-    const softmax_rows *s = context;
+    const row_run *s = context;
     for (size_t i = first; i < end; i++)
-        s->k->softmax(s->out + i * s->d, s->a + i * s->d, s->d);
+        s->forward(s->out + i * s->d, s->a + i * s->d, s->d);
 }
 
-static void softmax_rows_backward(void *context, size_t first, size_t end, int worker)
+static void run_backward(void *context, size_t first, size_t end, int worker)
 {
     (void)worker;
-    const softmax_rows *s = context;
+    const row_run *s = context;
     for (size_t i = first; i < end; i++)
-        s->k->softmax_backward(s->out + i * s->d, s->a + i * s->d, s->b + i * s->d, s->d);
+        s->backward(s->out + i * s->d, s->a + i * s->d, s->b + i * s->d, s->d);
 }
 
 static size_t last_dimension(const at_var *a)
@@ -34,29 +38,49 @@ static size_t last_dimension(const at_var *a)
     return (size_t)a->shape.dim[a->shape.rank - 1];
 }
 
-static void softmax_backward(at_tape *tape, const at_node *node)
+static void rows_backward(at_tape *tape, const at_node *node, row_backward *backward)
 {
     float *d = at_tape_grad(tape, node->in[0], NULL);
     size_t width = last_dimension(node->out);
     if (!d || width == 0)
         return;
-    softmax_rows s = {tape->exec->kernels, d, node->out->data, node->out->grad, width};
-    at_exec_rows(tape->exec, at_shape_count(node->out->shape) / width, row_grain(width),
-                 softmax_rows_backward, &s);
+    row_run s = {NULL, backward, d, node->out->data, node->out->grad, width};
+    at_exec_rows(tape->exec, at_shape_count(node->out->shape) / width, row_grain(width), run_backward, &s);
+}
+
+static void softmax_backward(at_tape *tape, const at_node *node)
+{
+    rows_backward(tape, node, tape->exec->kernels->softmax_backward);
+}
+
+static void log_softmax_backward(at_tape *tape, const at_node *node)
+{
+    rows_backward(tape, node, tape->exec->kernels->log_softmax_backward);
 }
 
 const at_op at_op_softmax = {"softmax", softmax_backward};
+const at_op at_op_log_softmax = {"log_softmax", log_softmax_backward};
 
-at_var *at_softmax(at_tape *tape, at_var *a)
+static at_var *of_rows(at_tape *tape, const at_op *op, row_forward *forward, at_var *a)
 {
     at_var *out = a ? at_tape_value(tape, a->shape) : NULL;
     if (!out)
         return NULL;
     size_t width = last_dimension(a);
-    softmax_rows s = {tape->exec->kernels, out->data, a->data, NULL, width};
+    row_run s = {forward, NULL, out->data, a->data, NULL, width};
     if (width > 0)
-        at_exec_rows(tape->exec, at_shape_count(a->shape) / width, row_grain(width), softmax_forward, &s);
-    return at_tape_record(tape, &at_op_softmax, out, &a, 1, NULL);
+        at_exec_rows(tape->exec, at_shape_count(a->shape) / width, row_grain(width), run_forward, &s);
+    return at_tape_record(tape, op, out, &a, 1, NULL);
+}
+
+at_var *at_softmax(at_tape *tape, at_var *a)
+{
+    return of_rows(tape, &at_op_softmax, tape->exec->kernels->softmax, a);
+}
+
+at_var *at_log_softmax(at_tape *tape, at_var *a)
+{
+    return of_rows(tape, &at_op_log_softmax, tape->exec->kernels->log_softmax, a);
 }
 
 /* Dropout draws by example and position, so a mask depends neither on the batch nor on the thread. Work is

@@ -145,9 +145,12 @@ typedef struct at_kernels {
     /* reductions */
     float (*max)(const float *a, size_t n); /* -INFINITY when n = 0 */
     float (*dot)(const float *a, const float *b, size_t n);
-    double (*sum_squares)(const float *a, size_t n);       /* NaN and Inf come through */
-    float (*sum_exp)(const float *a, float max, size_t n); /* sum of exp(a - max) */
-    void (*softmax)(float *out, const float *a, size_t n); /* a row of only -INFINITY gives zeros */
+    double (*sum_squares)(const float *a, size_t n);           /* NaN and Inf come through */
+    float (*sum_exp)(const float *a, float max, size_t n);     /* sum of exp(a - max) */
+    void (*softmax)(float *out, const float *a, size_t n);     /* a row of only -INFINITY gives zeros */
+    void (*log_softmax)(float *out, const float *a, size_t n); /* only -INFINITY stays as it is */
+    /* d_in += d_out - exp(out) * sum(d_out) */
+    void (*log_softmax_backward)(float *d_in, const float *out, const float *d_out, size_t n);
     /* d_in += w * (d_w - w·d_w) */
     void (*softmax_backward)(float *d_in, const float *w, const float *d_w, size_t n);
 

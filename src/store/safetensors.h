@@ -5,7 +5,7 @@
  * Owns    at_safetensors owns header and mapping until at_safetensors_close; at_stored points into both.
  * Errors  AT_EFORMAT for whatever the specification forbids: header over 100 MB or past the end, not
  *         beginning with '{', duplicate keys, unknown type, holes, overlaps, bytes left over, a span that is
- *         not shape x type. AT_ENOSUP for more than four dimensions. Sizes are checked before allocating.
+ *         not shape x type. AT_ENOSUP for more than eight dimensions. Sizes are checked before allocating.
  *
  *     at_safetensors file;
  *     at_status st = at_safetensors_open("model.safetensors", &file);

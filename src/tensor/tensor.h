@@ -2,7 +2,7 @@
  *
  * Role    The words in which every other folder speaks of arrays.
  * Owns    Nothing: a view points into memory that somebody else owns.
- * Shapes  At most four dimensions, row-major unless strides say otherwise; strides
+ * Shapes  At most eight dimensions, row-major unless strides say otherwise; strides
  *         count elements. A dimension may be 0 (an empty array is not an error).
  * Errors  at_shape_expect fails with AT_ESHAPE and both shapes in the message.
  *
@@ -14,7 +14,7 @@
 #define AT_TENSOR_TENSOR_H
 #include "base/status.h"
 
-enum { AT_MAX_RANK = 4 };
+enum { AT_MAX_RANK = 8 };
 
 typedef enum at_type {
     AT_F32,
@@ -42,7 +42,7 @@ typedef struct at_tensor {
 } at_tensor;
 
 typedef struct at_shape_string {
-    char s[96];
+    char s[AT_MAX_RANK * 21 + 8];
 } at_shape_string;
 
 size_t at_type_size(at_type type);      /* bytes an element */

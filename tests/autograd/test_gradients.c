@@ -86,12 +86,20 @@ static at_var *softmax(at_tape *tape, at_var *const *x, const void *context)
     return at_softmax(tape, x[0]);
 }
 
+static at_var *log_softmax(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    return at_log_softmax(tape, x[0]);
+}
+
 static void softmaxes(void **state)
 {
     (void)state;
     const at_shape shapes[] = {at_shape2(3, 1), at_shape2(2, 7), at_shape3(2, 2, 17), at_shape1(33)};
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         gradient_check(&(gradient_case){.name = "softmax", .build = softmax, .leaves = {shapes[i]}});
+        gradient_check(&(gradient_case){.name = "log_softmax", .build = log_softmax, .leaves = {shapes[i]}});
+    }
 }
 
 static at_var *sum(at_tape *tape, at_var *const *x, const void *context)

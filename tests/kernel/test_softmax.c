@@ -123,12 +123,51 @@ static void backward_equals_double(void **state)
         }
 }
 
+/* Also rows whose probabilities are no float any more (scores 1000 apart), rows far from zero, hidden
+ * ones. */
+static void log_softmax_equals_double(void **state)
+{
+    (void)state;
+    at_rng rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
+    for (size_t l = 0; l < level_count(); l++)
+        for (size_t i = 0; i < 4 * EDGE_SIZES; i++) {
+            size_t n = edge_sizes[i / 4];
+            float *a = random_block(&rng, n, i % 4 == 1 ? 1000 : 3);
+            for (size_t j = 0; j < n; j++) {
+                a[j] += i % 4 == 2 ? 1e4f : 0;
+                a[j] = i % 4 == 3 && (j % 3 == 1 || n == 33) ? -INFINITY : a[j];
+            }
+            float *out = check_guarded(n), *want = check_guarded(n), *d = random_block(&rng, n, 1);
+            float *d_out = random_block(&rng, n, 1), *d_want = copy_block(d, n);
+            double max = -INFINITY, sum = 0, total = 0;
+            for (size_t j = 0; j < n; j++)
+                max = fmax(max, (double)a[j]);
+            for (size_t j = 0; j < n; j++)
+                sum += isinf(max) ? 1 : exp((double)a[j] - max);
+            for (size_t j = 0; j < n; j++)
+                want[j] = (float)((double)a[j] - (isinf(max) ? 0 : max) - (isinf(max) ? 0 : log(sum)));
+            level(l)->log_softmax(out, a, n);
+            check_near(out, want, n, 3e-7);
+            for (size_t j = 0; j < n; j++)
+                total += (double)d_out[j];
+            for (size_t j = 0; j < n; j++)
+                d_want[j] = (float)(d_want[j] + d_out[j] - exp((double)want[j]) * total);
+            level(l)->log_softmax_backward(d, out, d_out, n);
+            check_near(d, d_want, n, 1e-5); /* the sum is of up to a thousand numbers */
+            level(l)->log_softmax(a, a, n);
+            check_same_bits(a, out, n * sizeof *a);
+            float *blocks[] = {a, out, want, d, d_out, d_want};
+            for (size_t j = 0; j < 6; j++)
+                check_guard_free(blocks[j]);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(softmax_equals_double),  cmocka_unit_test(masked_and_huge_and_tied_scores),
         cmocka_unit_test(nan_is_not_hidden),      cmocka_unit_test(sum_exp_equals_double),
-        cmocka_unit_test(backward_equals_double),
+        cmocka_unit_test(backward_equals_double), cmocka_unit_test(log_softmax_equals_double),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,8 @@ float at_ref_dot(const float *a, const float *b, size_t n);
 double at_ref_sum_squares(const float *a, size_t n);
 float at_ref_sum_exp(const float *a, float max, size_t n);
 void at_ref_softmax(float *out, const float *a, size_t n);
+void at_ref_log_softmax(float *out, const float *a, size_t n);
+void at_ref_log_softmax_backward(float *d_in, const float *out, const float *d_out, size_t n);
 void at_ref_softmax_backward(float *d_in, const float *w, const float *d_w, size_t n);
 
 void at_ref_sparsemax(float *out, const float *a, size_t n);

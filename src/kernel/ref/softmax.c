@@ -35,3 +35,23 @@ void at_ref_softmax_backward(float *d_in, const float *w, const float *d_w, size
     for (size_t i = 0; i < n; i++)
         d_in[i] += w[i] * (d_w[i] - mean);
 }
+
+void at_ref_log_softmax(float *out, const float *a, size_t n)
+{
+    float max = at_ref_max(a, n);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += max == -INFINITY ? 0 : exp((double)a[i] - max);
+    double shift = max == -INFINITY ? 0 : max + log(sum);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)(a[i] - shift);
+}
+
+void at_ref_log_softmax_backward(float *d_in, const float *out, const float *d_out, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += d_out[i];
+    for (size_t i = 0; i < n; i++)
+        d_in[i] += d_out[i] - expf(out[i]) * (float)sum;
+}

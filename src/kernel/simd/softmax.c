@@ -54,10 +54,37 @@ static void softmax_backward(float *d_in, const float *w, const float *d_w, size
     }
 }
 
+/* Less the largest first: near it a logarithm of a probability has few digits of its own. */
+static void log_softmax(float *out, const float *a, size_t n)
+{
+    float highest = row_max(a, n), shift = highest == -INFINITY ? 0 : highest;
+    at_vec top = vec_set(shift),
+           rest = vec_set(highest == -INFINITY ? 0 : (float)log((double)sum_exp(a, highest, n)));
+    for (size_t i = 0; i < n; i += AT_VEC) {
+        size_t lanes = vec_lanes(n - i);
+        vec_store_n(out + i, vec_sub(vec_sub(vec_load_n(a + i, lanes), top), rest), lanes);
+    }
+}
+
+static void log_softmax_backward(float *d_in, const float *out, const float *d_out, size_t n)
+{
+    at_vec sum = vec_zero();
+    for (size_t i = 0; i < n; i += AT_VEC)
+        sum = vec_add(sum, vec_load_n(d_out + i, vec_lanes(n - i)));
+    at_vec all = vec_set(vec_sum(sum));
+    for (size_t i = 0; i < n; i += AT_VEC) {
+        size_t lanes = vec_lanes(n - i);
+        at_vec d = vec_fnma(vec_exp(vec_load_n(out + i, lanes)), all, vec_load_n(d_out + i, lanes));
+        vec_store_n(d_in + i, vec_add(vec_load_n(d_in + i, lanes), d), lanes);
+    }
+}
+
 void AT_SIMD_NAME(fill_softmax)(at_kernels *table)
 {
     table->max = max;
     table->sum_exp = sum_exp;
     table->softmax = softmax;
+    table->log_softmax = log_softmax;
+    table->log_softmax_backward = log_softmax_backward;
     table->softmax_backward = softmax_backward;
 }
