@@ -14,6 +14,7 @@
 #ifndef AT_KERNEL_KERNEL_H
 #define AT_KERNEL_KERNEL_H
 #include "base/status.h"
+#include "kernel/cell.h"
 
 typedef enum at_activation {
     AT_LINEAR,
@@ -181,6 +182,14 @@ typedef struct at_kernels {
     /* One row of logits (n): returns the loss -(1-s) log p[target] - s/n * sum log p, and when `scale` is not
      * 0 replaces the row by scale * d loss / d logits. s: label smoothing. */
     float (*cross_entropy)(float *logits, size_t n, size_t target, float smoothing, float scale);
+
+    /* One step of a recurrent cell for sequences first … end-1 (kernel/cell.h). With the reset before the
+     * product a GRU's step is cell_reset (r, z, and r h for the product), then cell; its backward
+     * cell_backward (d_u of z and n), then cell_reset_backward with d_rh (d_u of r, d_h added to). */
+    void (*cell)(const at_cell_step *s, size_t first, size_t end);
+    void (*cell_reset)(const at_cell_step *s, size_t first, size_t end);
+    void (*cell_backward)(const at_cell_step *s, size_t first, size_t end);
+    void (*cell_reset_backward)(const at_cell_step *s, size_t first, size_t end);
 
     void (*adam)(float *p, float *m, float *v, const float *g, size_t n, const at_adam *a);
 

@@ -42,6 +42,12 @@ static void bias_span(void *context, size_t first, size_t end, int worker)
     s->k->column_sum(s->d_bias + first, s->d + first, s->width, s->rows, end - first);
 }
 
+void at_add_columns(at_exec *exec, float *d_bias, const float *d, size_t rows, size_t width)
+{
+    bias_columns s = {exec->kernels, d_bias, d, rows, width};
+    at_exec_rows(exec, width, AT_COLUMN_GRAIN, bias_span, &s);
+}
+
 /* d (N,out), after the activation: gradients of x, w and bias. */
 static void linear_products(at_tape *tape, const at_node *node, const float *d)
 {
@@ -77,10 +83,8 @@ static void linear_products(at_tape *tape, const at_node *node, const float *d)
         at_exec_gemm(tape->exec, &g);
     }
     float *d_b = at_tape_grad(tape, b, NULL);
-    if (d_b) {
-        bias_columns s = {tape->exec->kernels, d_b, d, n, out};
-        at_exec_rows(tape->exec, out, AT_COLUMN_GRAIN, bias_span, &s);
-    }
+    if (d_b)
+        at_add_columns(tape->exec, d_b, d, n, out);
 }
 
 static void linear_backward(at_tape *tape, const at_node *node)

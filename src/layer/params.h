@@ -20,14 +20,14 @@
 #include "autograd/tape.h"
 
 typedef enum at_role { AT_DECAYED, AT_PLAIN } at_role; /* weight decay or none */
-typedef enum at_init { AT_INIT_ZERO, AT_INIT_ONE, AT_INIT_XAVIER, AT_INIT_NORMAL } at_init;
+typedef enum at_init { AT_INIT_ZERO, AT_INIT_ONE, AT_INIT_XAVIER, AT_INIT_NORMAL, AT_INIT_UNIFORM } at_init;
 
 typedef struct at_param_spec {
     const char *name;
     at_shape shape;
     at_role role;
     at_init init;
-    float deviation;          /* AT_INIT_NORMAL */
+    float deviation;          /* AT_INIT_NORMAL; of AT_INIT_UNIFORM the bound on both sides */
     struct at_param *tied_to; /* shares the numbers of this one; NULL: its own */
     bool gathered;            /* rows of it are picked (an embedding); otherwise it is a factor of products */
 } at_param_spec;

@@ -13,20 +13,6 @@ struct at_repeated {
     float *x, *d; /* (rows,in), (rows,out), from the first step back on */
 };
 
-typedef struct columns {
-    const at_kernels *k;
-    float *out;
-    const float *d;
-    size_t rows, width;
-} columns;
-
-static void bias_columns(void *context, size_t first, size_t end, int worker)
-{
-    (void)worker;
-    const columns *s = context;
-    s->k->column_sum(s->out + first, s->d + first, s->width, s->rows, end - first);
-}
-
 /* Gradients of weights and bias, from all rows at once. */
 static void repeated_backward(at_tape *tape, const at_node *node)
 {
@@ -45,10 +31,8 @@ static void repeated_backward(at_tape *tape, const at_node *node)
         at_gemm_plain(tape->exec, &g, r->x, r->in);
         at_exec_gemm(tape->exec, &g);
     }
-    if (d_b) {
-        columns s = {tape->exec->kernels, d_b, r->d, r->taken, r->out};
-        at_exec_rows(tape->exec, r->out, AT_COLUMN_GRAIN, bias_columns, &s);
-    }
+    if (d_b)
+        at_add_columns(tape->exec, d_b, r->d, r->taken, r->out);
     at_tape_return(tape, r->x);
     at_tape_return(tape, r->d);
     r->x = r->d = NULL;

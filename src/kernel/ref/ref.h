@@ -57,6 +57,11 @@ void at_ref_turn(const at_turn *r);
 void at_ref_column_sum(float *d_bias, const float *d_out, size_t stride, size_t rows, size_t n);
 
 float at_ref_cross_entropy(float *logits, size_t n, size_t target, float smoothing, float scale);
+void at_ref_cell(const at_cell_step *s, size_t first, size_t end);
+void at_ref_cell_reset(const at_cell_step *s, size_t first, size_t end);
+void at_ref_cell_backward(const at_cell_step *s, size_t first, size_t end);
+void at_ref_cell_reset_backward(const at_cell_step *s, size_t first, size_t end);
+
 void at_ref_adam(float *p, float *m, float *v, const float *g, size_t n, const at_adam *a);
 double at_ref_peak(float *sink);
 #endif

@@ -38,6 +38,10 @@ const at_kernels at_kernels_ref = {
     .turn = at_ref_turn,
     .column_sum = at_ref_column_sum,
     .cross_entropy = at_ref_cross_entropy,
+    .cell = at_ref_cell,
+    .cell_reset = at_ref_cell_reset,
+    .cell_backward = at_ref_cell_backward,
+    .cell_reset_backward = at_ref_cell_reset_backward,
     .adam = at_ref_adam,
     .peak = at_ref_peak,
 };
