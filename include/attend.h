@@ -116,16 +116,18 @@ typedef struct at_translate_options {
     size_t struct_size;
     int beam;   /* hypotheses kept, 1 (greedy) … 64; 0: what the model's config.json says */
     int n_best; /* different translations of each line, best first, 1 … beam; fewer if the beam holds fewer */
-    double penalty;  /* score = log probability / length^penalty; negative: the model's own */
-    int max_length;  /* most pieces of a translation; 0: by the length of the source */
-    int batch;       /* lines translated at a time, 1 … 4096 */
-    bool align;      /* fill at_translation's words and weights */
-    int layer, head; /* whose cross attention; -1: the mean over all */
+    double penalty;   /* score = log probability / length^penalty; negative: the model's own */
+    int max_length;   /* most pieces of a translation; 0: by the length of the source */
+    int batch;        /* lines translated at a time, 1 … 4096 */
+    bool align;       /* fill at_translation's words and weights */
+    int layer, head;  /* whose cross attention; or AT_MEAN, AT_OWN */
+    at_unit unit;     /* of the words that align gives */
+    bool replace_unk; /* each <unk> becomes the source word, as it was written, that it looked at most */
 } at_translate_options;
 
-#define AT_TRANSLATE_DEFAULTS                                          \
-    {                                                                  \
-        sizeof(at_translate_options), 0, 1, -1.0, 0, 32, false, -1, -1 \
+#define AT_TRANSLATE_DEFAULTS                                                                       \
+    {                                                                                               \
+        sizeof(at_translate_options), 0, 1, -1.0, 0, 32, false, AT_OWN, AT_OWN, AT_UNIT_WORD, false \
     }
 
 typedef struct at_translation {
@@ -149,6 +151,42 @@ typedef bool at_translation_sink(void *context, const at_translation *translatio
 AT_API at_status at_translate(at_translator *translator, const char *const *lines, size_t count,
                               const at_translate_options *options, at_translation_sink *sink, void *context);
 
+/* --- Aligning translations that are given: the model is made to say them. --------------------- */
+
+typedef struct at_align_options {
+    size_t struct_size;
+    int layer, head; /* whose cross attention; or AT_MEAN, AT_OWN */
+    at_unit unit;
+    int batch; /* pairs in one pass, 1 … 4096 */
+} at_align_options;
+
+#define AT_ALIGN_DEFAULTS                                          \
+    {                                                              \
+        sizeof(at_align_options), AT_OWN, AT_OWN, AT_UNIT_WORD, 32 \
+    }
+
+/* Column j of a row is how much the target word rests on source word j: rows of a word's pieces are averaged,
+ * columns of a word's pieces summed (Clark et al. 2019), so each row sums to 1. The last source word is the
+ * end of sentence. With AT_UNIT_SPACED words are the line's own, whatever preprocessing made of it; one that
+ * it made nothing of has a row or column of zeros. */
+typedef struct at_alignment {
+    size_t line; /* which pair, from 0 */
+    const char *const *source_words, *const *target_words;
+    size_t source_count, target_count; /* 0: an empty side, or longer than the model reaches */
+    const float *weights;              /* (target_count, source_count) */
+    bool too_long;
+} at_alignment;
+
+/* Called for each pair, in order. false stops: at_align returns AT_ECANCEL. */
+typedef bool at_alignment_sink(void *context, const at_alignment *alignment);
+
+AT_API at_status at_align(at_translator *translator, const char *const *sources, const char *const *targets,
+                          size_t count, const at_align_options *options, at_alignment_sink *sink,
+                          void *context);
+/* For each target word the source word, the end of sentence left out, that it rests on most; of equals the
+ * first. link: (target_count). SIZE_MAX: on none. */
+AT_API void at_alignment_links(const at_alignment *alignment, size_t *link);
+
 /* --- Seeing what a model attended to, exactly. ------------------------------------------------ */
 
 typedef enum at_view_kind {
@@ -160,14 +198,14 @@ typedef enum at_view_kind {
 typedef struct at_view_options {
     size_t struct_size;
     at_view_kind kind;
-    int layer, head; /* -1: the mean over all */
+    int layer, head; /* or AT_MEAN, AT_OWN */
     bool pieces;     /* pieces of the tokenizer instead of words */
     int beam;        /* for the translation that is looked at; 0: the model's own */
 } at_view_options;
 
-#define AT_VIEW_DEFAULTS                                         \
-    {                                                            \
-        sizeof(at_view_options), AT_VIEW_CROSS, -1, -1, false, 0 \
+#define AT_VIEW_DEFAULTS                                                 \
+    {                                                                    \
+        sizeof(at_view_options), AT_VIEW_CROSS, AT_OWN, AT_OWN, false, 0 \
     }
 
 typedef struct at_view {

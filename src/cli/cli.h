@@ -8,6 +8,7 @@
 
 int at_cli_train(int argc, char **argv);
 int at_cli_translate(int argc, char **argv);
+int at_cli_align(int argc, char **argv);
 int at_cli_show(int argc, char **argv);
 int at_cli_eval(int argc, char **argv);
 int at_cli_tokenize(int argc, char **argv);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/aer.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -16,7 +17,7 @@ enum { AUTO }; /* of --tokenize; the others follow in the order of at_eval_token
 enum { MAX_REFS = 16 };
 
 typedef struct options {
-    char *hyp, *model, *data, *split, *source, *target, *metric, *out;
+    char *hyp, *model, *data, *split, *source, *target, *metric, *out, *alignment, *gold;
     int64_t tokenize, protocol, beam, batch, max_length;
     double penalty;
     bool lowercase, stem;
@@ -36,7 +37,8 @@ static const at_field fields[] = {
      "source language; otherwise what the model's config.json says"},
     {"target", AT_FIELD_TEXT, offsetof(options, target), NULL, 0, 0, NULL, "target language; likewise"},
     {"metric", AT_FIELD_TEXT, offsetof(options, metric), "bleu", 0, 0, NULL,
-     "any of bleu,chrf,chrf++,rouge,rouge-1,rouge-2,rouge-l; with --model also loss,perplexity"},
+     "any of bleu,chrf,chrf++,rouge,rouge-1,rouge-2,rouge-l; with --model also loss,perplexity; "
+     "or aer, with --alignment and --gold"},
     {"tokenize", AT_FIELD_CHOICE, offsetof(options, tokenize), "auto", 0, 0, "auto|13a|zh|char|intl|none",
      "how BLEU and ROUGE cut lines into words; auto: zh for target zh, else 13a and ROUGE's own"},
     {"lowercase", AT_FIELD_BOOL, offsetof(options, lowercase), "false", 0, 0, NULL, "score without case"},
@@ -51,6 +53,10 @@ static const at_field fields[] = {
     {"max_length", AT_FIELD_INT, offsetof(options, max_length), "0", 0, 65536, NULL,
      "most pieces of a translation; 0: by the length of the source"},
     {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL, "lines translated at a time"},
+    {"alignment", AT_FIELD_TEXT, offsetof(options, alignment), NULL, 0, 0, NULL,
+     "links to score by --metric aer, a line a pair: 0-0 1-2"},
+    {"gold", AT_FIELD_TEXT, offsetof(options, gold), NULL, 0, 0, NULL,
+     "the right links: 0-0 for sure ones, 0p1 or 0?1 for possible ones"},
     {"out", AT_FIELD_TEXT, offsetof(options, out), NULL, 0, 0, NULL, "write the translations to this file"},
     {0}};
 
@@ -70,7 +76,7 @@ static const at_cli_spec spec = {
     .name = "eval",
     .usage =
         "--hyp FILE --ref FILE [--ref FILE …] [options]\n       attend eval --model FOLDER --data FOLDER "
-        "--split NAME [options]",
+        "--split NAME [options]\n       attend eval --metric aer --alignment FILE --gold FILE",
     .summary =
         "Scores translations as sacreBLEU does and summaries as rouge-score: a file against its references,\n"
         "or a model on a split of parallel text. One line a metric, with the signature of how it was "
@@ -85,7 +91,8 @@ static const at_cli_spec spec = {
         "  attend eval --hyp summaries.txt --ref ref.txt --metric rouge --stem\n"
         "  attend eval --hyp - --ref ref.zh --tokenize zh --json < out.zh\n"
         "  attend eval --model model --data data/multi30k --split test_2016_flickr --beam 5 --protocol wu\n"
-        "  attend eval --model model --data data/multi30k --split val --metric loss,perplexity\n"};
+        "  attend eval --model model --data data/multi30k --split val --metric loss,perplexity\n"
+        "  attend eval --metric aer --alignment model.align --gold gold.align\n"};
 
 /* What is scored, from either source. */
 typedef struct job {
@@ -316,6 +323,12 @@ static at_status print_all(job *j, const at_cli_common *common)
 
 static int check(const options *o, const at_metrics *metrics)
 {
+    if (metrics->aer && (strcmp(o->metric, "aer") != 0 || o->hyp || o->model))
+        return at_cli_wrong(&spec, "aer scores --alignment against --gold, and nothing beside");
+    if (metrics->aer != (o->alignment && o->gold) || metrics->aer != (o->alignment || o->gold))
+        return at_cli_wrong(&spec, "--metric aer, --alignment FILE and --gold FILE go together");
+    if (metrics->aer)
+        return AT_CLI_GO;
     if (!o->hyp == !o->model)
         return at_cli_wrong(&spec,
                             "want either --hyp FILE with --ref FILE, or --model FOLDER with --data FOLDER");
@@ -375,7 +388,8 @@ int at_cli_eval(int argc, char **argv)
     else
         code = check(&o, &metrics);
     if (code == AT_CLI_GO) {
-        at_status st = run(&o, &metrics, &common);
+        at_status st =
+            metrics.aer ? at_cli_eval_aer(o.alignment, o.gold, &common) : run(&o, &metrics, &common);
         code = st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);
     }
     at_cli_free(&spec, &o, &common);

@@ -15,7 +15,8 @@ at_status at_metrics_parse(const char *names, at_metrics *metrics)
                  {"rouge-2", &metrics->rouge[AT_ROUGE_2]},
                  {"rouge-l", &metrics->rouge[AT_ROUGE_L]},
                  {"loss", &metrics->loss},
-                 {"perplexity", &metrics->perplexity}};
+                 {"perplexity", &metrics->perplexity},
+                 {"aer", &metrics->aer}};
     for (const char *name = names;; name++) {
         size_t length = strcspn(name, ",");
         bool found = length == 5 && strncmp(name, "rouge", 5) == 0;
@@ -28,7 +29,7 @@ at_status at_metrics_parse(const char *names, at_metrics *metrics)
         if (!found)
             return at_fail(AT_EARG,
                            "metric: '%.*s' is none of bleu, chrf, chrf++, rouge, rouge-1, rouge-2, rouge-l, "
-                           "loss, perplexity",
+                           "loss, perplexity, aer",
                            (int)length, name);
         name += length;
         if (!*name)

@@ -16,7 +16,7 @@
 #include "task/score.h"
 
 typedef struct at_metrics {
-    bool bleu, chrf, chrf_words, rouge[AT_ROUGE_KINDS], loss, perplexity;
+    bool bleu, chrf, chrf_words, rouge[AT_ROUGE_KINDS], loss, perplexity, aer;
 } at_metrics;
 
 typedef struct at_scoring {
@@ -28,7 +28,7 @@ typedef struct at_scoring {
 } at_scoring;
 
 /* Names with commas between: bleu, chrf, chrf++, rouge (all three), rouge-1, rouge-2, rouge-l, loss,
- * perplexity. */
+ * perplexity, aer. */
 at_status at_metrics_parse(const char *names, at_metrics *metrics);
 static inline bool at_metrics_of_rouge(const at_metrics *metrics)
 {

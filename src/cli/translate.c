@@ -8,10 +8,10 @@
 #include "task/translator.h"
 
 typedef struct options {
-    char *model;
-    int64_t beam, n_best, max_length, batch, alignment, layer, head;
+    char *model, *layer, *head;
+    int64_t beam, n_best, max_length, batch, alignment, words;
     double penalty;
-    bool scores, profile;
+    bool replace_unk, scores, profile;
 } options;
 
 static const at_field fields[] = {
@@ -27,10 +27,13 @@ static const at_field fields[] = {
     {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL, "lines translated at a time"},
     {"alignment", AT_FIELD_CHOICE, offsetof(options, alignment), "none", 0, 0, "none|moses|soft|json",
      "which source word each target word looked at, behind ' ||| '"},
-    {"layer", AT_FIELD_INT, offsetof(options, layer), "-1", -1, 63, NULL,
-     "whose alignment; -1: mean over all"},
-    {"head", AT_FIELD_INT, offsetof(options, head), "-1", -1, 255, NULL,
-     "whose alignment; -1: mean over all"},
+    {"layer", AT_FIELD_TEXT, offsetof(options, layer), "own", 0, 0, NULL,
+     "whose alignment: own, mean or a number; " AT_CLI_PICK_HELP},
+    {"head", AT_FIELD_TEXT, offsetof(options, head), "own", 0, 0, NULL, "likewise"},
+    {"words", AT_FIELD_CHOICE, offsetof(options, words), "text", 0, 0, "text|spaced|pieces",
+     "what is aligned: words of text, punctuation apart; what spaces separate; the tokenizer's pieces"},
+    {"replace_unk", AT_FIELD_BOOL, offsetof(options, replace_unk), "false", 0, 0, NULL,
+     "copy the source word that it looked at most in place of each <unk>"},
     {"scores", AT_FIELD_BOOL, offsetof(options, scores), "false", 0, 0, NULL,
      "print the score too, behind ' ||| '"},
     {"profile", AT_FIELD_BOOL, offsetof(options, profile), "false", 0, 0, NULL,
@@ -78,20 +81,23 @@ static bool print(void *context, const at_translation *t)
         at_buf_printf(&p->out, " ||| %.4f", t->score);
     if (p->o->alignment != AT_ALIGN_NONE)
         at_buf_text(&p->out, " ||| ");
+    at_alignment a = at_alignment_of(t);
+    at_status st = AT_OK;
     if (p->o->alignment == AT_ALIGN_MOSES)
-        at_alignment_moses(t, &p->out);
+        st = at_alignment_moses(&a, &p->out);
     else if (p->o->alignment == AT_ALIGN_SOFT)
-        at_alignment_soft(t, &p->out);
+        at_alignment_soft(&a, &p->out);
     else if (p->o->alignment == AT_ALIGN_JSON)
         print_json(p, t);
     else
         at_buf_char(&p->out, '\n');
     if (p->o->alignment == AT_ALIGN_MOSES || p->o->alignment == AT_ALIGN_SOFT)
         at_buf_char(&p->out, '\n');
-    return at_buf_status(&p->out) == AT_OK;
+    return st == AT_OK && at_buf_status(&p->out) == AT_OK;
 }
 
-static at_status translate_all(at_translator *translator, const options *o, bool json, at_cli_lines *in)
+static at_status translate_all(at_translator *translator, const options *o, bool json, at_cli_lines *in,
+                               const int pick[2])
 {
     at_translate_options how = AT_TRANSLATE_DEFAULTS;
     how.beam = (int)o->beam;
@@ -100,8 +106,10 @@ static at_status translate_all(at_translator *translator, const options *o, bool
     how.max_length = (int)o->max_length;
     how.batch = (int)o->batch;
     how.align = o->alignment != AT_ALIGN_NONE;
-    how.layer = (int)o->layer;
-    how.head = (int)o->head;
+    how.layer = pick[0];
+    how.head = pick[1];
+    how.unit = (at_unit)o->words;
+    how.replace_unk = o->replace_unk;
     printer p = {o, json, 0, {0}};
     at_status st;
     while ((st = at_cli_lines_next(in, 64 * (size_t)o->batch)) == AT_OK && in->count > 0) {
@@ -127,11 +135,17 @@ int at_cli_translate(int argc, char **argv)
     int code = at_cli_parse(&spec, argc, argv, &o, &common, &words);
     if (code != AT_CLI_GO)
         return code;
-    code = AT_CLI_DONE;
     at_translator *translator = NULL;
     at_open_options open = {sizeof open, (int)common.threads, common.kernels};
     at_profile profile;
     at_status st = AT_OK;
+    int pick[2];
+    if ((code = at_cli_pick(&spec, "layer", o.layer, &pick[0])) != AT_CLI_GO ||
+        (code = at_cli_pick(&spec, "head", o.head, &pick[1])) != AT_CLI_GO) {
+        at_cli_free(&spec, &o, &common);
+        return code;
+    }
+    code = AT_CLI_DONE;
     if (!o.model) {
         code = at_cli_wrong(&spec, "--model FOLDER is missing");
     } else if (o.beam > 0 && o.n_best > o.beam) {
@@ -146,7 +160,7 @@ int at_cli_translate(int argc, char **argv)
             at_translator_exec(translator)->profile = &profile;
         }
         if (st == AT_OK)
-            st = translate_all(translator, &o, common.json, &in);
+            st = translate_all(translator, &o, common.json, &in, pick);
         if (st == AT_OK && o.profile) {
             at_exec_took(at_translator_exec(translator), "print", false);
             st = at_cli_profile(at_translator_exec(translator));

@@ -24,6 +24,7 @@ struct at_translator {
 typedef struct at_segment {
     size_t line;
     at_ids ids;
+    char *text; /* as the tokenizer got it */
 } at_segment;
 
 typedef struct at_segments {
@@ -41,11 +42,15 @@ void at_segments_free(at_segments *segments);
 at_status at_expect_finite(const at_hypotheses *found);
 /* Text of a hypothesis, with what preprocessing took away given back. */
 at_status at_spell(const at_translator *translator, const int32_t *ids, size_t count, at_buf *text);
+/* The same with other text in place of some pieces: instead[i] not NULL. */
+at_status at_spell_instead(const at_translator *translator, const int32_t *ids, size_t count,
+                           const char *const *instead, at_buf *text);
 
 /* A source and a target in pieces. */
 typedef struct at_pair {
-    at_ids source, target; /* the source ends with </s>; the target may */
-    char *translation;     /* the target's text, where at_pair_make has made it; else NULL */
+    at_ids source, target;               /* the source ends with </s>; the target may */
+    char *translation;                   /* the target's text, where at_pair_make has made it; else NULL */
+    const char *raw_source, *raw_target; /* the texts as they came, for their whitespace words; or NULL */
 } at_pair;
 
 /* target NULL: the model's own translation by a search with `beam` (0: the model's own). The target comes
@@ -76,8 +81,15 @@ typedef struct at_looked {
     float *weights; /* (row_words.count, column_words.count) */
 } at_looked;
 
+/* AT_EARG for a unit that there is not. */
+at_status at_unit_check(at_unit unit);
 /* One of `looked` for each pair. */
 at_status at_look_at(at_translator *translator, const at_look *look, const at_pair *pairs, size_t count,
                      at_looked *looked);
 void at_looked_free(at_looked *looked);
+
+/* The pair's target as text, each <unk> replaced by the word of `raw` (the source as it came) that `look`
+ * says it looked at most; the end of sentence is no word. */
+at_status at_spell_unknown(at_translator *translator, const at_look *look, const at_pair *pair,
+                           const char *raw, at_buf *text);
 #endif

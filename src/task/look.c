@@ -82,48 +82,53 @@ void at_join_pieces(const float *pieces, const at_words *rows, const at_words *c
     }
 }
 
-static at_status name(const at_translator *t, const int32_t *ids, size_t count, at_unit unit, at_words *words)
+at_status at_unit_check(at_unit unit)
+{
+    if (unit == AT_UNIT_WORD || unit == AT_UNIT_SPACED || unit == AT_UNIT_PIECE)
+        return AT_OK;
+    return at_fail(AT_EARG, "unit: unknown %d", (int)unit);
+}
+
+/* raw: the text as it came, or NULL. */
+static at_status name(const at_translator *t, const at_ids *ids, const char *raw, at_unit unit,
+                      at_words *words)
 {
     const at_tokenizer *tokenizer = t->folder->tokenizer;
-    switch (unit) {
-    case AT_UNIT_WORD:
-        return at_words_find(tokenizer, ids, count, words);
-    case AT_UNIT_SPACED:
-        return at_words_spaced(tokenizer, ids, count, words);
-    case AT_UNIT_PIECE:
-        break;
-    }
-    return at_words_pieces(tokenizer, ids, count, words);
+    if (unit == AT_UNIT_WORD)
+        return at_words_find(tokenizer, ids->id, ids->count, words);
+    if (unit == AT_UNIT_PIECE)
+        return at_words_pieces(tokenizer, ids->id, ids->count, words);
+    return raw ? at_words_raw(tokenizer, ids->id, ids->count, raw, words)
+               : at_words_spaced(tokenizer, ids->id, ids->count, words);
 }
 
 /* What the decoder had read: <s> and all that was said but the last piece. The words are found with that
  * piece too, so that the last is written out in full. */
-static at_status name_read(const at_translator *t, const at_ids *said, at_unit unit, at_words *words)
+static at_status name_read(const at_translator *t, const at_pair *pair, at_unit unit, at_words *words)
 {
-    int32_t *ids = at_alloc_array(said->count + 1, sizeof *ids);
-    if (!ids)
-        return AT_ENOMEM;
-    ids[0] = t->folder->model->vocabulary.bos;
-    memcpy(ids + 1, said->id, said->count * sizeof *ids);
-    at_status st = name(t, ids, said->count + 1, unit, words);
+    const at_ids *said = &pair->target;
+    at_ids all = {0};
+    at_status st = at_ids_push(&all, t->folder->model->vocabulary.bos);
+    if (st == AT_OK)
+        st = at_ids_append(&all, said->id, said->count);
+    if (st == AT_OK)
+        st = name(t, &all, pair->raw_target, unit, words);
     if (st == AT_OK) {
         words->pieces = said->count;
         words->count = (size_t)words->word[said->count - 1] + 1;
     }
-    at_free(ids);
+    at_ids_free(&all);
     return st;
 }
 
 at_status at_look_words(const at_translator *t, const at_pair *pair, at_attention_kind kind, at_unit unit,
                         at_words *rows, at_words *columns)
 {
-    const at_ids *source = &pair->source, *target = &pair->target;
-    bool encoder = kind == AT_ENCODER_SELF;
-    at_status st = encoder ? name(t, source->id, source->count, unit, rows)
-                           : name(t, target->id, target->count, unit, rows);
+    at_status st = kind == AT_ENCODER_SELF ? name(t, &pair->source, pair->raw_source, unit, rows)
+                                           : name(t, &pair->target, pair->raw_target, unit, rows);
     if (st == AT_OK)
-        st = kind == AT_DECODER_SELF ? name_read(t, target, unit, columns)
-                                     : name(t, source->id, source->count, unit, columns);
+        st = kind == AT_DECODER_SELF ? name_read(t, pair, unit, columns)
+                                     : name(t, &pair->source, pair->raw_source, unit, columns);
     return st;
 }
 

@@ -11,13 +11,18 @@ static size_t reach(const at_translator *t)
     return most > 0 ? most : SIZE_MAX;
 }
 
-static at_status add(at_segments *segments, size_t line, at_ids *ids)
+static at_status add(at_segments *segments, size_t line, const char *text, size_t length, at_ids *ids)
 {
-    at_status st = at_grow(&segments->list, &segments->capacity, segments->count + 1, sizeof *segments->list);
-    if (st == AT_OK)
-        segments->list[segments->count++] = (at_segment){line, *ids};
-    else
+    char *copy = at_strndup(text, length);
+    at_status st =
+        copy ? at_grow(&segments->list, &segments->capacity, segments->count + 1, sizeof *segments->list)
+             : AT_ENOMEM;
+    if (st == AT_OK) {
+        segments->list[segments->count++] = (at_segment){line, *ids, copy};
+    } else {
         at_ids_free(ids);
+        at_free(copy);
+    }
     return st;
 }
 
@@ -92,7 +97,7 @@ static at_status add_part(const at_translator *t, size_t line, const char *text,
             ids.id[reach(t) - 1] = ids.id[ids.count - 1];
             ids.count = reach(t);
         }
-        return add(segments, line, &ids);
+        return add(segments, line, text, length, &ids);
     }
     at_ids_free(&ids);
     st = add_part(t, line, text, cut, sentences, segments);
@@ -118,8 +123,10 @@ at_status at_segments_add(const at_translator *t, bool source, size_t line, cons
 
 void at_segments_free(at_segments *segments)
 {
-    for (size_t i = 0; i < segments->count; i++)
+    for (size_t i = 0; i < segments->count; i++) {
         at_ids_free(&segments->list[i].ids);
+        at_free(segments->list[i].text);
+    }
     at_free(segments->list);
     *segments = (at_segments){0};
 }
@@ -153,10 +160,23 @@ static void clean(const at_buf *raw, at_buf *line)
     }
 }
 
-at_status at_spell(const at_translator *t, const int32_t *ids, size_t count, at_buf *text)
+at_status at_spell_instead(const at_translator *t, const int32_t *ids, size_t count,
+                           const char *const *instead, at_buf *text)
 {
     at_buf raw = {0}, line = {0};
-    at_status st = at_tokenizer_decode(t->folder->tokenizer, ids, count, true, &raw);
+    at_status st = AT_OK;
+    for (size_t i = 0, end; i < count && st == AT_OK; i = end) {
+        end = i + 1;
+        if (instead && instead[i]) {
+            if (raw.length > 0 && raw.data[raw.length - 1] != ' ')
+                at_buf_char(&raw, ' ');
+            at_buf_text(&raw, instead[i]);
+            continue;
+        }
+        while (end < count && !(instead && instead[end]))
+            end++;
+        st = at_tokenizer_decode(t->folder->tokenizer, ids + i, end - i, true, &raw);
+    }
     if (st == AT_OK) {
         clean(&raw, &line);
         st = at_buf_status(&line);
@@ -166,4 +186,9 @@ at_status at_spell(const at_translator *t, const int32_t *ids, size_t count, at_
     at_buf_free(&raw);
     at_buf_free(&line);
     return st == AT_OK ? at_buf_status(text) : st;
+}
+
+at_status at_spell(const at_translator *t, const int32_t *ids, size_t count, at_buf *text)
+{
+    return at_spell_instead(t, ids, count, NULL, text);
 }

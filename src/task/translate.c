@@ -16,6 +16,7 @@ typedef struct answer {
 
 typedef struct job {
     at_translator *t;
+    const char *const *texts; /* the lines as they came */
     at_translate_options options;
     at_beam_options beam;
     at_segments segments;
@@ -84,20 +85,23 @@ static size_t without_end(const at_translator *t, const at_hypothesis *h)
     return h->length - (ended ? 1 : 0);
 }
 
-static at_status align(job *j, const at_segment *segment, const at_hypothesis *h, answer *a)
+/* One hypothesis of one segment, on its way into an answer. */
+typedef struct said {
+    const at_segment *segment;
+    const at_hypothesis *hypothesis;
+    answer *answer;
+    at_pair pair; /* borrows its ids */
+    at_buf text;
+} said;
+
+/* The line as it came where the segment is all of it, else what the tokenizer got. */
+static const char *raw_source(const job *j, const at_segment *segment)
 {
-    size_t words = without_end(j->t, h);
-    if (words == 0)
-        return AT_OK;
-    at_look look = {AT_CROSS, j->options.layer, j->options.head, AT_UNIT_WORD};
-    at_pair pair = {segment->ids, {(int32_t *)(uintptr_t)h->ids, words, words}, NULL};
-    at_looked looked;
-    at_status st = at_look_at(j->t, &look, &pair, 1, &looked);
-    if (st != AT_OK)
-        return st;
-    st = add_weights(a, &looked);
-    at_looked_free(&looked);
-    return st;
+    const at_segment *list = j->segments.list;
+    size_t i = (size_t)(segment - list);
+    bool whole = (i == 0 || list[i - 1].line != segment->line) &&
+                 (i + 1 == j->segments.count || list[i + 1].line != segment->line);
+    return whole ? j->texts[segment->line] : segment->text;
 }
 
 /* A space goes between two parts unless the first ends in a wide sign, as Chinese sentences do. */
@@ -108,30 +112,96 @@ static void join_text(at_buf *text, const at_buf *part)
     at_buf_bytes(text, part->data, part->length);
 }
 
-static at_status take(job *j, const at_segment *segment, const at_hypotheses *found)
+static at_status spell(job *j, said *s)
 {
-    size_t ranks = (size_t)j->beam.n_best;
-    for (size_t rank = 0; rank < ranks && found->count > 0; rank++) {
-        /* A part with fewer translations than asked gives its last one again, so that every rank is a whole
-         * line. */
-        size_t best = rank < found->count ? rank : found->count - 1;
-        const at_hypothesis *h = &found->list[best];
-        answer *a = &j->answers[segment->line * ranks + rank];
-        at_buf part = {0};
-        at_status st = at_spell(j->t, h->ids, without_end(j->t, h), &part);
-        if (st == AT_OK) {
-            join_text(&a->text, &part);
-            a->score += (double)h->score;
-            a->log_probability += (double)h->log_probability;
-            a->any = true;
-            a->pieces += h->length;
-            st = j->options.align ? align(j, segment, h, a) : at_buf_status(&a->text);
-        }
-        at_buf_free(&part);
-        if (st != AT_OK)
-            return st;
+    const at_ids *target = &s->pair.target;
+    int32_t unknown = j->t->folder->model->vocabulary.unk;
+    bool any = false;
+    for (size_t i = 0; i < target->count && j->options.replace_unk; i++)
+        any = any || target->id[i] == unknown;
+    at_look look = {
+        .kind = AT_CROSS, .layer = j->options.layer, .head = j->options.head, .unit = AT_UNIT_WORD};
+    at_status st = any ? at_spell_unknown(j->t, &look, &s->pair, s->pair.raw_source, &s->text)
+                       : at_spell(j->t, target->id, target->count, &s->text);
+    if (st != AT_OK)
+        return st;
+    answer *a = s->answer;
+    join_text(&a->text, &s->text);
+    a->score += (double)s->hypothesis->score;
+    a->log_probability += (double)s->hypothesis->log_probability;
+    a->any = true;
+    a->pieces += s->hypothesis->length;
+    return at_buf_status(&a->text);
+}
+
+/* Looks at all of them in one pass; those that say nothing have nothing to look at. */
+static at_status align(job *j, said *list, size_t count)
+{
+    at_look look = {
+        .kind = AT_CROSS, .layer = j->options.layer, .head = j->options.head, .unit = j->options.unit};
+    at_pair *pairs = at_alloc_array(count, sizeof *pairs);
+    answer **answers = at_alloc_array(count, sizeof *answers);
+    at_looked *looked = at_alloc_zero(count, sizeof *looked);
+    at_status st = pairs && answers && looked ? AT_OK : AT_ENOMEM;
+    size_t n = 0;
+    for (size_t i = 0; i < count && st == AT_OK; i++) {
+        if (list[i].pair.target.count == 0)
+            continue;
+        answers[n] = list[i].answer;
+        pairs[n] = list[i].pair;
+        pairs[n++].raw_target = list[i].text.data ? list[i].text.data : "";
     }
-    return AT_OK;
+    if (st == AT_OK && n > 0)
+        st = at_look_at(j->t, &look, pairs, n, looked);
+    for (size_t i = 0; i < n; i++) {
+        if (st == AT_OK)
+            st = add_weights(answers[i], &looked[i]);
+        at_looked_free(&looked[i]);
+    }
+    at_free(pairs);
+    at_free(answers);
+    at_free(looked);
+    return st;
+}
+
+static at_status take(job *j, said *list, size_t count)
+{
+    at_status st = AT_OK;
+    for (size_t i = 0; i < count && st == AT_OK; i++)
+        st = spell(j, &list[i]);
+    if (st == AT_OK && j->options.align)
+        st = align(j, list, count);
+    for (size_t i = 0; i < count; i++)
+        at_buf_free(&list[i].text);
+    return st;
+}
+
+static at_status take_all(job *j, const at_hypotheses *found, at_arena *arena)
+{
+    size_t ranks = (size_t)j->beam.n_best, batch = (size_t)j->options.batch, n = 0;
+    said *list = at_arena_array(arena, batch, sizeof *list);
+    at_status st = list ? AT_OK : AT_ENOMEM;
+    for (size_t i = 0; i < j->segments.count && st == AT_OK; i++) {
+        const at_segment *segment = &j->segments.list[i];
+        for (size_t rank = 0; rank < ranks && found[i].count > 0 && st == AT_OK; rank++) {
+            /* A part with fewer translations than asked gives its last one again, so that every rank is a
+             * whole line. */
+            size_t best = rank < found[i].count ? rank : found[i].count - 1, words;
+            const at_hypothesis *h = &found[i].list[best];
+            words = without_end(j->t, h);
+            list[n++] = (said){.segment = segment,
+                               .hypothesis = h,
+                               .answer = &j->answers[segment->line * ranks + rank],
+                               .pair = {.source = segment->ids,
+                                        .target = {(int32_t *)(uintptr_t)h->ids, words, words},
+                                        .raw_source = raw_source(j, segment)}};
+            if (n == batch) {
+                st = take(j, list, n);
+                n = 0;
+            }
+        }
+    }
+    return st == AT_OK ? take(j, list, n) : st;
 }
 
 /* Searches for segments order[first … first+count-1] together. */
@@ -196,9 +266,7 @@ static at_status search_all(job *j, at_arena *arena)
         size_t rest = j->segments.count - i;
         st = run_batch(j, i, rest < batch ? rest : batch, arena, found);
     }
-    for (size_t i = 0; i < j->segments.count && st == AT_OK; i++)
-        st = take(j, &j->segments.list[i], &found[i]);
-    return st;
+    return st == AT_OK ? take_all(j, found, arena) : st;
 }
 
 /* Whether an earlier rank of the line says the same: other pieces, but the same text. */
@@ -246,6 +314,9 @@ static at_status read_options(job *j, const at_translate_options *options)
     at_translate_options o = AT_TRANSLATE_DEFAULTS;
     if (options)
         o = *options;
+    at_status st = at_unit_check(o.unit);
+    if (st != AT_OK)
+        return st;
     if (o.batch < 1 || o.batch > 4096)
         return at_fail(AT_EARG, "batch: want 1 to 4096 lines, got %d", o.batch);
     j->options = o;
@@ -281,7 +352,7 @@ static at_status run(job *j, const char *const *lines, at_arena *arena)
 at_status at_translate(at_translator *translator, const char *const *lines, size_t count,
                        const at_translate_options *options, at_translation_sink *sink, void *context)
 {
-    job j = {.t = translator, .lines = count};
+    job j = {.t = translator, .texts = lines, .lines = count};
     at_status st = read_options(&j, options);
     if (st != AT_OK || count == 0)
         return st;

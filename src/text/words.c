@@ -104,6 +104,8 @@ static at_status lay_out(const at_tokenizer *t, const int32_t *ids, enum unit un
             continue;
         mark_kinds(text->data, kind, plain, begin, unit);
         memset(kind + begin, SPECIAL, end - begin);
+        for (size_t b = begin; b + 1 < end && text->data[b] == ' '; b++) /* the decoder's, between words */
+            kind[b] = SPACE;
         plain = end;
     }
     mark_kinds(text->data, kind, plain, text->length, unit);

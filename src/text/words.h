@@ -35,5 +35,14 @@ at_status at_words_find(const at_tokenizer *tokenizer, const int32_t *ids, size_
 at_status at_words_spaced(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, at_words *words);
 /* The same with every piece a word of its own; a space at its beginning is shown as U+2581. */
 at_status at_words_pieces(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, at_words *words);
+/* Where each word stands in `raw`, the line as it was before preprocessing and normalising: spans
+ * [words->count]; begin == end for special tokens and for what cannot be found. An unknown word is what lies
+ * between its neighbours. */
+at_status at_words_origin(const at_tokenizer *tokenizer, const int32_t *ids, const at_words *words,
+                          const char *raw, at_word_span *spans);
+/* The whitespace words of `raw` itself as the words, special tokens before and behind as words of their own;
+ * a word may be left without a piece. */
+at_status at_words_raw(const at_tokenizer *tokenizer, const int32_t *ids, size_t count, const char *raw,
+                       at_words *words);
 void at_words_free(at_words *words);
 #endif

@@ -175,8 +175,8 @@ static void weights_are_those_of_the_search(void **state)
     assert_int_equal(found.count, 4);
     for (size_t rank = 0; rank < found.count; rank++) {
         const at_hypothesis *h = &found.list[rank];
-        at_look look = {AT_CROSS, 1, 1, AT_UNIT_PIECE};
-        at_pair pair = {source, {(int32_t *)(uintptr_t)h->ids, h->length, h->length}, NULL};
+        at_look look = {.kind = AT_CROSS, .layer = 1, .head = 1, .unit = AT_UNIT_PIECE};
+        at_pair pair = {.source = source, .target = {(int32_t *)(uintptr_t)h->ids, h->length, h->length}};
         at_looked looked;
         check_ok(at_look_at(t, &look, &pair, 1, &looked));
         assert_int_equal(looked.row_words.count, h->length);
