@@ -7,8 +7,8 @@
 enum { PARTS = 32 };
 
 const at_score_row at_score_table[AT_SCORES] = {
-    [AT_SCORE_DOT] = {"dot", "q . k", "Luong et al. 2015", true, true},
     [AT_SCORE_SCALED_DOT] = {"scaled-dot", "q . k / sqrt(K)", "Vaswani et al. 2017", true, true},
+    [AT_SCORE_DOT] = {"dot", "q . k", "Luong et al. 2015", true, true},
     [AT_SCORE_GENERAL] = {"general", "q . W k", "Luong et al. 2015", false, true},
     [AT_SCORE_ADDITIVE] = {"additive", "v . tanh(W_q q + W_k k)", "Bahdanau et al. 2015", false, true},
     [AT_SCORE_CONCAT] = {"concat", "v . tanh(W [q; k])", "Luong et al. 2015", false, true},

@@ -17,8 +17,8 @@
 #include "attention/pairs.h"
 
 typedef enum at_score {
+    AT_SCORE_SCALED_DOT, /* what the fused kernel computes: the usual one is 0 */
     AT_SCORE_DOT,
-    AT_SCORE_SCALED_DOT,
     AT_SCORE_GENERAL,
     AT_SCORE_ADDITIVE,
     AT_SCORE_CONCAT,
@@ -27,7 +27,7 @@ typedef enum at_score {
     AT_SCORE_LOCATION,
     AT_SCORES
 } at_score;
-#define AT_SCORE_CHOICES "dot|scaled-dot|general|additive|concat|cosine|cosine-learned|location"
+#define AT_SCORE_CHOICES "scaled-dot|dot|general|additive|concat|cosine|cosine-learned|location"
 
 typedef struct at_score_row {
     const char *name, *formula, *paper;

@@ -35,12 +35,79 @@ at_status at_multi_head_declare(at_params *params, const char *prefix, const at_
     if (st == AT_OK)
         st = at_projection_declare(params, prefix, names->out, at_shape2((int64_t)spec->out_width, query),
                                    spec->biases, &weights->out);
-    return st;
+    if (st != AT_OK)
+        return st;
+    char full[256];
+    snprintf(full, sizeof full, "%sscore.", prefix);
+    at_scorer_spec scorer = {.score = spec->score,
+                             .normalise = spec->normalise,
+                             .query_width = spec->head_width,
+                             .key_width = spec->head_width,
+                             .heads = spec->heads,
+                             .places = spec->places,
+                             .projected = true};
+    return at_scorer_declare(params, full, &scorer, &weights->scorer);
 }
 
 at_var *at_project(at_tape *tape, const at_projection *projection, at_var *x)
 {
     return at_linear(tape, x, projection->weight, projection->bias, AT_LINEAR);
+}
+
+static bool fused(const at_multi_head_weights *weights)
+{
+    const at_scorer_spec *s = &weights->scorer.spec;
+    return s->score == AT_SCORE_SCALED_DOT && s->normalise == AT_NORMALISE_SOFTMAX;
+}
+
+/* starts: places of the first queries; NULL: 0. */
+static at_var *by_pairs(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
+                        const at_attend_spec *spec, const int32_t *starts)
+{
+    if (spec->bias.numbers || spec->softcap != 0 || spec->ahead != 0 || spec->scale != 0) {
+        at_tape_fail(
+            tape, AT_ENOSUP,
+            "score '%s' knows no bias, soft-cap, keys ahead or scale: 'scaled-dot' with softmax does",
+            at_score_table[weights->scorer.spec.score].name);
+        return NULL;
+    }
+    if (!q || !k || !v)
+        return NULL;
+    at_scorer_run *run =
+        at_scorer_begin(tape, &weights->scorer, k, spec->groups, at_rows_total(&spec->queries));
+    const at_pairs *pairs =
+        at_pairs_new(tape, &(at_pairs){spec->heads, spec->groups, spec->queries, spec->keys, starts, NULL});
+    at_pair_mask mask = {.causal = spec->causal, .window = spec->window};
+    at_var *w = at_scorer_weights(tape, run, q, pairs, &mask);
+    at_pairs_trace(tape, w, pairs, spec->kind, spec->layer);
+    return w ? at_pairs_sum(tape, at_pairs_drop(tape, w, pairs, spec->dropout), v, pairs) : NULL;
+}
+
+at_var *at_heads_attend(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
+                        const at_attend_spec *spec)
+{
+    return fused(weights) ? at_attention(tape, q, k, v, spec)
+                          : by_pairs(tape, weights, q, k, v, spec, spec->past);
+}
+
+at_var *at_heads_attend_cached(at_tape *tape, const at_multi_head_weights *weights, at_var *q,
+                               const at_cached_keys *caches, size_t key_width, size_t value_width,
+                               const at_attend_spec *spec)
+{
+    if (fused(weights))
+        return at_attention_cached(tape, q, caches, key_width, value_width, spec);
+    size_t count = spec->queries.count;
+    at_attend_spec whole = *spec;
+    int32_t *starts = at_tape_saved(tape, count, sizeof *starts);
+    if (!starts || !at_pairs_lengths(tape, caches, count, &whole.keys))
+        return NULL;
+    for (size_t b = 0; b < count; b++) { /* the new rows are the last of their sequence */
+        int32_t queries = spec->queries.offsets[b + 1] - spec->queries.offsets[b];
+        starts[b] = spec->causal ? (int32_t)caches[b].length - queries : 0;
+    }
+    at_var *k = at_pairs_gather(tape, caches, count, key_width, false);
+    at_var *v = at_pairs_gather(tape, caches, count, value_width, true);
+    return by_pairs(tape, weights, q, k, v, &whole, spec->past ? spec->past : starts);
 }
 
 at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
@@ -53,5 +120,5 @@ at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_va
         queries = at_rotate(tape, weights->rotary, queries, spec->heads, &spec->queries, NULL);
         keys = at_rotate(tape, weights->rotary, keys, spec->groups, &spec->keys, NULL);
     }
-    return at_project(tape, &weights->out, at_attention(tape, queries, keys, values, spec));
+    return at_project(tape, &weights->out, at_heads_attend(tape, weights, queries, keys, values, spec));
 }

@@ -3,6 +3,8 @@
  * Role    MultiHead(Q,K,V) = Concat(head_1 … head_H) W_o, head_i = attention(Q W_q, K W_k, V W_v).
  *         Queries, keys and values may come from one, two or three sources, of
  *         different widths; keys may serve as values (no W_v).
+ *         Scaled dot with softmax runs fused; every other score or normaliser by pairs
+ *         (layer/scorer.h), the projections being its queries and keys.
  * Owns    Nothing: the parameters are the model's.
  * Shapes  q (Nq,·), k (Nk,·), v (Nk,·) -> (Nq,D) with D the rows of W_o.
  *
@@ -13,6 +15,7 @@
 #include "attention/attend.h"
 #include "layer/layer.h"
 #include "layer/rotary.h"
+#include "layer/scorer.h"
 
 typedef struct at_projection {
     at_param *weight, *bias; /* bias NULL: none */
@@ -21,6 +24,7 @@ typedef struct at_projection {
 typedef struct at_multi_head_weights {
     at_projection query, key, value, out; /* value.weight NULL: keys are the values */
     const at_rotary *rotary;              /* turns queries and keys; NULL: they stay as they are */
+    at_scorer scorer;
 } at_multi_head_weights;
 
 typedef struct at_projection_names {
@@ -32,6 +36,9 @@ typedef struct at_multi_head_spec {
     size_t heads, groups, head_width, out_width;
     bool shared_values, biases;
     const at_projection_names *names; /* NULL: q_proj, k_proj, v_proj, out_proj */
+    at_score score;                   /* its parameters are prefix + "score." + … */
+    at_normaliser normalise;
+    size_t places; /* location: longest sequence of keys */
 } at_multi_head_spec;
 
 /* Declares prefix + name of the projection + .weight, .bias. */
@@ -46,4 +53,13 @@ at_var *at_project(at_tape *tape, const at_projection *projection, at_var *x);
 /* v is not read when keys are the values. */
 at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
                       const at_attend_spec *spec);
+
+/* Between the projections: q (Nq, H*K), k, v -> (Nq, H*W), fused where the score allows it. By pairs neither
+ * bias, soft-cap, keys ahead nor a scale of one's own are known (AT_ENOSUP). */
+at_var *at_heads_attend(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
+                        const at_attend_spec *spec);
+/* The same with the keys and values of a state, of these widths: running only. */
+at_var *at_heads_attend_cached(at_tape *tape, const at_multi_head_weights *weights, at_var *q,
+                               const at_cached_keys *caches, size_t key_width, size_t value_width,
+                               const at_attend_spec *spec);
 #endif

@@ -59,7 +59,10 @@ static at_status declare_attention(at_params *params, const at_stack_spec *spec,
                                .out_width = d,
                                .shared_values = spec->shared_values,
                                .biases = !spec->plain,
-                               .names = spec->names->projections};
+                               .names = spec->names->projections,
+                               .score = spec->score,
+                               .normalise = spec->normalise,
+                               .places = spec->places};
     char full[160];
     snprintf(full, sizeof full, "%s%s", prefix, name);
     at_status st = at_multi_head_declare(params, full, &each, weights);
@@ -225,7 +228,7 @@ static at_var *self_cached(const running *r, const at_multi_head_weights *w, siz
         store_rows(r, layer * each + 1, v);
     for (size_t b = 0; b < p->rows->count; b++)
         r->caches[b] = cached_keys(r, at_state_self(p->state, p->slots[b]), layer);
-    return at_project(r->tape, &w->out, at_attention_cached(r->tape, q, r->caches, width, width, spec));
+    return at_project(r->tape, &w->out, at_heads_attend_cached(r->tape, w, q, r->caches, width, width, spec));
 }
 
 static at_var *self_attention(const running *r, const at_stack_block *b, size_t layer, at_var *x)
@@ -254,7 +257,7 @@ static at_var *cross_attention(const running *r, const at_stack_block *b, size_t
         r->caches[i] = cached_keys(r, at_state_cross(p->state, p->slots[i]), layer);
     at_var *q = at_project(r->tape, &b->cross.query, x);
     return at_project(r->tape, &b->cross.out,
-                      at_attention_cached(r->tape, q, r->caches, width, width, &spec));
+                      at_heads_attend_cached(r->tape, &b->cross, q, r->caches, width, width, &spec));
 }
 
 static at_var *feed_forward(const running *r, const at_stack_block *b, at_var *x)

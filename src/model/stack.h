@@ -47,6 +47,9 @@ typedef struct at_stack_spec {
     at_norm_place norm;
     float eps; /* of the norms; 0: 1e-5 */
     at_activation activation;
+    at_score score; /* of all attention; with location: `places`, the longest sequence */
+    at_normaliser normalise;
+    size_t places;
     const at_rotary *rotary; /* positions of self attention; NULL: in the rows, or none */
     float deviation;         /* of the first weights; products into the residual sum have it divided by
                               * sqrt(2 layers), as GPT-2's; 0: Xavier */

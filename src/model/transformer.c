@@ -15,7 +15,7 @@ enum { TIED_ALL, TIED_TARGET, TIED_NONE };
 
 typedef struct options {
     int64_t encoder_layers, decoder_layers, width, ffn, heads, max_length;
-    int64_t positions, norm, activation, tied;
+    int64_t positions, norm, activation, tied, score, normalise;
     bool shared_values;
     double dropout, attention_dropout, activation_dropout;
 } options;
@@ -42,6 +42,10 @@ static const at_field fields[] = {
      "which of source embedding, target embedding and output share one matrix"},
     {"shared_values", AT_FIELD_BOOL, offsetof(options, shared_values), "false", 0, 0, NULL,
      "keys serve as values: no value projection"},
+    {"score", AT_FIELD_CHOICE, offsetof(options, score), "scaled-dot", 0, 0, AT_SCORE_CHOICES,
+     "how well a query matches a key"},
+    {"normalise", AT_FIELD_CHOICE, offsetof(options, normalise), "softmax", 0, 0, AT_NORMALISER_CHOICES,
+     "how scores become weights"},
     {"dropout", AT_FIELD_REAL, offsetof(options, dropout), "0.1", 0, 0.95, NULL,
      "of embeddings and sub-layers"},
     {"attention_dropout", AT_FIELD_REAL, offsetof(options, attention_dropout), "0", 0, 0.95, NULL,
@@ -91,6 +95,9 @@ static at_status declare_side(at_model *model, bool decoder, side *s)
                           .shared_values = o->shared_values,
                           .norm = (at_norm_place)o->norm,
                           .activation = o->activation == GELU ? AT_GELU : AT_RELU,
+                          .score = (at_score)o->score,
+                          .normalise = (at_normaliser)o->normalise,
+                          .places = (size_t)o->max_length,
                           .dropout = (float)o->dropout,
                           .attention_dropout = (float)o->attention_dropout,
                           .activation_dropout = (float)o->activation_dropout};

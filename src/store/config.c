@@ -40,7 +40,8 @@ static bool option_is(const json_t *options, const char *key, const char *value)
 static bool is_marian(const json_t *options)
 {
     return option_is(options, "family", "transformer") && option_is(options, "norm", "post") &&
-           option_is(options, "positions", "sinusoidal") &&
+           option_is(options, "positions", "sinusoidal") && option_is(options, "score", "scaled-dot") &&
+           option_is(options, "normalise", "softmax") &&
            !json_is_true(json_object_get(options, "shared_values"));
 }
 

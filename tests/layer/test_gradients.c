@@ -295,14 +295,26 @@ static void heads_of_one_two_and_three_sources(void **state)
         at_multi_head_spec spec;
         bool causal, training;
     } cases[] = {
-        {"x is all three", {0, 0, 0}, {6, 6, 6, 2, 2, 3, 6, false, true, NULL}, false, false},
-        {"x is all three, causal", {0, 0, 0}, {6, 6, 6, 3, 3, 2, 5, false, true, NULL}, true, false},
-        {"x is all three, keys are values", {0, 0, 0}, {6, 6, 6, 2, 2, 3, 6, true, true, NULL}, true, false},
-        {"two sources", {0, 1, 1}, {4, 7, 7, 2, 2, 3, 5, false, true, NULL}, false, false},
-        {"two sources, keys are values", {0, 1, 1}, {4, 7, 7, 2, 1, 3, 5, true, false, NULL}, false, false},
-        {"three sources", {0, 1, 2}, {4, 7, 3, 2, 2, 3, 5, false, true, NULL}, false, false},
-        {"three sources, groups", {0, 1, 2}, {4, 7, 3, 4, 2, 3, 5, false, false, NULL}, false, false},
-        {"three sources, dropout", {0, 1, 2}, {3, 5, 2, 2, 1, 2, 3, false, true, NULL}, false, true},
+        {"x is all three", {0, 0, 0}, {6, 6, 6, 2, 2, 3, 6, false, true, NULL, 0, 0, 0}, false, false},
+        {"x is all three, causal", {0, 0, 0}, {6, 6, 6, 3, 3, 2, 5, false, true, NULL, 0, 0, 0}, true, false},
+        {"x is all three, keys are values",
+         {0, 0, 0},
+         {6, 6, 6, 2, 2, 3, 6, true, true, NULL, 0, 0, 0},
+         true,
+         false},
+        {"two sources", {0, 1, 1}, {4, 7, 7, 2, 2, 3, 5, false, true, NULL, 0, 0, 0}, false, false},
+        {"two sources, keys are values",
+         {0, 1, 1},
+         {4, 7, 7, 2, 1, 3, 5, true, false, NULL, 0, 0, 0},
+         false,
+         false},
+        {"three sources", {0, 1, 2}, {4, 7, 3, 2, 2, 3, 5, false, true, NULL, 0, 0, 0}, false, false},
+        {"three sources, groups",
+         {0, 1, 2},
+         {4, 7, 3, 4, 2, 3, 5, false, false, NULL, 0, 0, 0},
+         false,
+         false},
+        {"three sources, dropout", {0, 1, 2}, {3, 5, 2, 2, 1, 2, 3, false, true, NULL, 0, 0, 0}, false, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const at_multi_head_spec *s = &cases[i].spec;

@@ -147,7 +147,8 @@ static void what_cannot_be_is_refused(void **state)
     at_params params = {0};
     at_scorer scorer;
     check_fails(at_scorer_declare(&params, "", &(at_scorer_spec){.query_width = 3, .key_width = 4}, &scorer),
-                AT_EARG, "score 'dot' wants queries and keys of one width; got 3 and 4. general, additive");
+                AT_EARG,
+                "score 'scaled-dot' wants queries and keys of one width; got 3 and 4. general, additive");
     check_fails(
         at_scorer_declare(&params, "",
                           &(at_scorer_spec){.query_width = 3, .key_width = 3, .local = AT_LOCAL_MONOTONIC},

@@ -1,5 +1,6 @@
 /* Loss and whole models against finite differences. */
 #include <math.h>
+#include <stdio.h>
 #include "model/model.h"
 #include "tests/gradient.h"
 #include "tests/toy.h"
@@ -73,6 +74,20 @@ static void dropout_everywhere(void **state)
                 0.1f, true);
 }
 
+/* In self and in cross attention, with dropped weights. */
+static void every_score(void **state)
+{
+    (void)state;
+    static const char *const scores[] = {"dot",    "general",        "additive", "concat",
+                                         "cosine", "cosine-learned", "location"};
+    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
+        char options[256];
+        snprintf(options, sizeof options, "{" SMALL ", \"attention_dropout\": 0.3, \"score\": \"%s\"}",
+                 scores[i]);
+        check_model(options, 0, true);
+    }
+}
+
 /* More rows than one chunk of logits: loss and gradients are the sums of those of each pair alone. */
 static void chunks_of_logits_add_up(void **state)
 {
@@ -134,9 +149,13 @@ static void no_operation_escapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(post_norm_tied),          cmocka_unit_test(pre_norm_untied),
-        cmocka_unit_test(keys_as_values),          cmocka_unit_test(dropout_everywhere),
-        cmocka_unit_test(chunks_of_logits_add_up), cmocka_unit_test(a_loss_without_backward_keeps_nothing),
+        cmocka_unit_test(post_norm_tied),
+        cmocka_unit_test(pre_norm_untied),
+        cmocka_unit_test(keys_as_values),
+        cmocka_unit_test(dropout_everywhere),
+        cmocka_unit_test(every_score),
+        cmocka_unit_test(chunks_of_logits_add_up),
+        cmocka_unit_test(a_loss_without_backward_keeps_nothing),
         cmocka_unit_test(no_operation_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

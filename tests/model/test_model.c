@@ -1,6 +1,7 @@
 /* What the network knows of order, that it can learn, and what its options refuse. */
 #include "model/model.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "tests/toy.h"
 
@@ -118,6 +119,27 @@ static void a_tiny_set_is_learned_by_heart(void **state)
                         200) < 0.05);
 }
 
+/* Every score and normaliser trains a whole model, in both kinds of attention. Scores that are the weights have
+ * no bound, so they learn from normed rows. */
+static void every_score_learns_by_heart(void **state)
+{
+    (void)state;
+    static const char *const scores[] = {"dot",    "general",        "additive", "concat",
+                                         "cosine", "cosine-learned", "location"};
+    char options[160];
+    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
+        snprintf(options, sizeof options, "{\"d_model\": 24, \"ffn\": 48, \"score\": \"%s\"}", scores[i]);
+        double loss = overfit(options, 200);
+        if (!(loss < 0.1))
+            print_error("%s: loss %.4f\n", scores[i], loss);
+        assert_true(loss < 0.1);
+    }
+    assert_true(overfit("{\"d_model\": 24, \"ffn\": 48, \"normalise\": \"sparsemax\"}", 200) < 0.1);
+    assert_true(overfit("{\"d_model\": 24, \"ffn\": 48, \"normalise\": \"none\", \"score\": \"cosine\", "
+                        "\"norm\": \"pre\"}",
+                        200) < 0.1);
+}
+
 static void options_that_cannot_be_are_refused(void **state)
 {
     (void)state;
@@ -131,6 +153,9 @@ static void options_that_cannot_be_are_refused(void **state)
         {"{\"d_model\": 0}", "d_model"},
         {"{\"norm\": \"middle\"}", "norm"},
         {"{\"dropout\": 1.5}", "dropout"},
+        {"{\"score\": \"bilinear\"}",
+         "scaled-dot|dot|general|additive|concat|cosine|cosine-learned|location"},
+        {"{\"normalise\": \"max\"}", "softmax|sparsemax|none"},
         {"{\"d_modle\": 16}", "d_model"},
         {"{\"heads\": \"four\"}", "heads"},
     };
@@ -193,6 +218,7 @@ int main(void)
         cmocka_unit_test(without_positions_order_means_nothing),
         cmocka_unit_test(the_decoder_does_not_look_ahead),
         cmocka_unit_test(a_tiny_set_is_learned_by_heart),
+        cmocka_unit_test(every_score_learns_by_heart),
         cmocka_unit_test(options_that_cannot_be_are_refused),
         cmocka_unit_test(families_have_the_hooks_of_their_kind),
         cmocka_unit_test(options_come_back),

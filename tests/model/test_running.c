@@ -107,6 +107,20 @@ static void training_and_running_agree(void **state)
     }
 }
 
+static void every_score_runs_as_it_trains(void **state)
+{
+    (void)state;
+    static const char *const scores[] = {"scaled-dot", "dot",    "general",        "additive",
+                                         "concat",     "cosine", "cosine-learned", "location"};
+    static const char *const normalisers[] = {"softmax", "sparsemax", "none"};
+    for (size_t i = 0; i < 8 * 3; i++) {
+        char options[128];
+        snprintf(options, sizeof options, "{\"score\": \"%s\", \"normalise\": \"%s\", \"shared_values\": %s}",
+                 scores[i % 8], normalisers[i / 8], i % 2 ? "true" : "false");
+        paths_agree_with(NULL, options);
+    }
+}
+
 /* A sentence's bits do not depend on who shares its batch. */
 static void a_batch_changes_no_bit(void **state)
 {
@@ -218,9 +232,8 @@ static void weights_agree_whole_and_stepped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(training_and_running_agree),
-        cmocka_unit_test(a_batch_changes_no_bit),
-        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(training_and_running_agree),      cmocka_unit_test(every_score_runs_as_it_trains),
+        cmocka_unit_test(a_batch_changes_no_bit),          cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(weights_agree_whole_and_stepped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
