@@ -119,8 +119,7 @@ static void a_tiny_set_is_learned_by_heart(void **state)
                         200) < 0.05);
 }
 
-/* Every score and normaliser trains a whole model, in both kinds of attention. Scores that are the weights have
- * no bound, so they learn from normed rows. */
+/* Every score and normaliser trains a whole model, in both kinds of attention. */
 static void every_score_learns_by_heart(void **state)
 {
     (void)state;
