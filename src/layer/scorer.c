@@ -118,27 +118,27 @@ static at_var *side_by_side(at_tape *tape, at_var *x, size_t heads)
     return at_reshape(tape, x, at_shape2(x->shape.dim[0] / (int64_t)heads, x->shape.dim[1] * (int64_t)heads));
 }
 
-static at_var *prepare_keys(at_tape *tape, at_scorer_run *run, at_var *keys)
+at_var *at_scorer_keys(at_tape *tape, const at_scorer *scorer, at_var *keys, size_t groups)
 {
-    const at_scorer *scorer = run->scorer;
     const at_scorer_spec *s = &scorer->spec;
-    at_var *rows = by_head(tape, keys, run->groups, s->key_width);
+    if (!at_expect_rank(tape, "keys", keys, 2) ||
+        !at_expect_shape(tape, "keys", keys, at_shape2(keys->shape.dim[0], (int64_t)(groups * s->key_width))))
+        return NULL;
+    at_var *rows = by_head(tape, keys, groups, s->key_width);
     switch (s->score) {
     case AT_SCORE_GENERAL:
-        return side_by_side(tape, at_linear(tape, rows, scorer->weight, NULL, AT_LINEAR), run->groups);
+        return side_by_side(tape, at_linear(tape, rows, scorer->weight, NULL, AT_LINEAR), groups);
     case AT_SCORE_ADDITIVE:
         if (s->projected)
             return keys;
-        return side_by_side(tape, at_linear(tape, rows, scorer->key, NULL, AT_LINEAR), run->groups);
+        return side_by_side(tape, at_linear(tape, rows, scorer->key, NULL, AT_LINEAR), groups);
     case AT_SCORE_CONCAT: {
-        at_var *w = at_param_var(tape, scorer->weight);
-        run->query_part = at_columns(tape, w, 0, s->query_width);
-        at_var *part = at_columns(tape, w, s->query_width, s->key_width);
-        return side_by_side(tape, at_matmul(tape, rows, part, true), run->groups);
+        at_var *part = at_columns(tape, at_param_var(tape, scorer->weight), s->query_width, s->key_width);
+        return side_by_side(tape, at_matmul(tape, rows, part, true), groups);
     }
     case AT_SCORE_COSINE:
     case AT_SCORE_COSINE_LEARNED:
-        return at_unit_rows(tape, keys, run->groups, NULL);
+        return at_unit_rows(tape, keys, groups, NULL);
     case AT_SCORE_DOT:
     case AT_SCORE_SCALED_DOT:
     case AT_SCORE_LOCATION:
@@ -148,16 +148,24 @@ static at_var *prepare_keys(at_tape *tape, at_scorer_run *run, at_var *keys)
     return keys;
 }
 
-at_scorer_run *at_scorer_begin(at_tape *tape, const at_scorer *scorer, at_var *keys, size_t groups,
-                               size_t rows)
+size_t at_scorer_key_width(const at_scorer *scorer)
 {
     const at_scorer_spec *s = &scorer->spec;
-    at_scorer_run *run = at_tape_saved(tape, 1, sizeof *run);
-    if (!run || !at_expect_rank(tape, "keys", keys, 2) ||
-        !at_expect_shape(tape, "keys", keys, at_shape2(keys->shape.dim[0], (int64_t)(groups * s->key_width))))
+    if (s->score == AT_SCORE_ADDITIVE || s->score == AT_SCORE_CONCAT)
+        return s->hidden;
+    return s->score == AT_SCORE_GENERAL ? s->query_width : s->key_width;
+}
+
+at_scorer_run *at_scorer_resume(at_tape *tape, const at_scorer *scorer, at_var *keys, size_t groups,
+                                size_t rows)
+{
+    const at_scorer_spec *s = &scorer->spec;
+    at_scorer_run *run = keys ? at_tape_saved(tape, 1, sizeof *run) : NULL;
+    if (!run)
         return NULL;
-    *run = (at_scorer_run){.scorer = scorer, .groups = groups};
-    run->keys = prepare_keys(tape, run, keys);
+    *run = (at_scorer_run){.scorer = scorer, .groups = groups, .keys = keys};
+    if (s->score == AT_SCORE_CONCAT)
+        run->query_part = at_columns(tape, at_param_var(tape, scorer->weight), 0, s->query_width);
     if (scorer->query)
         run->query = at_repeated_new(tape, scorer->query, NULL, rows * s->heads);
     if (s->score == AT_SCORE_LOCATION)
@@ -169,6 +177,12 @@ at_scorer_run *at_scorer_begin(at_tape *tape, const at_scorer *scorer, at_var *k
     if (scorer->gain)
         run->gain = at_scale(tape, at_param_var(tape, scorer->gain), sqrtf((float)s->key_width));
     return tape->status == AT_OK ? run : NULL;
+}
+
+at_scorer_run *at_scorer_begin(at_tape *tape, const at_scorer *scorer, at_var *keys, size_t groups,
+                               size_t rows)
+{
+    return at_scorer_resume(tape, scorer, at_scorer_keys(tape, scorer, keys, groups), groups, rows);
 }
 
 at_var *at_scorer_scores(at_tape *tape, at_scorer_run *run, at_var *q, const at_pairs *pairs)

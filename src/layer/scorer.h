@@ -59,6 +59,11 @@ typedef struct at_scorer_run at_scorer_run;
  * NULL: see the tape. */
 at_scorer_run *at_scorer_begin(at_tape *tape, const at_scorer *scorer, at_var *keys, size_t groups,
                                size_t rows);
+/* The same with keys that at_scorer_keys has made, as a running model keeps them for a source. */
+at_scorer_run *at_scorer_resume(at_tape *tape, const at_scorer *scorer, at_var *keys, size_t groups,
+                                size_t rows);
+at_var *at_scorer_keys(at_tape *tape, const at_scorer *scorer, at_var *keys, size_t groups);
+size_t at_scorer_key_width(const at_scorer *scorer); /* of those, a head's */
 
 /* Score, mask (NULL: none; local attention adds its own), normalise, bell of local-p. pairs: heads and groups
  * as declared and begun. */
