@@ -4,13 +4,19 @@
 
 static json_t *tiny(const char *family, const char *options)
 {
-    bool alone = !strcmp(family, "decoder");
-    json_t *all = alone ? json_pack("{s:i}", "layers", 2)
-                        : json_pack("{s:i, s:i}", "encoder_layers", 2, "decoder_layers", 2);
-    json_t *rest = json_pack("{s:i, s:i, s:i, s:i, s:f}", "d_model", 12, "ffn", 20, "heads", 3, "max_length",
-                             40, "dropout", 0.0);
-    assert_int_equal(json_object_update(all, rest), 0);
-    json_decref(rest);
+    json_t *all;
+    if (!strcmp(family, "recurrent")) {
+        all = json_pack("{s:i, s:i, s:i, s:f}", "embedding", 6, "encoder_hidden", 5, "decoder_hidden", 7,
+                        "dropout", 0.0);
+    } else {
+        all = json_pack("{s:i, s:i, s:i, s:i, s:f}", "d_model", 12, "ffn", 20, "heads", 3, "max_length", 40,
+                        "dropout", 0.0);
+        json_t *layers = !strcmp(family, "decoder")
+                             ? json_pack("{s:i}", "layers", 2)
+                             : json_pack("{s:i, s:i}", "encoder_layers", 2, "decoder_layers", 2);
+        assert_int_equal(json_object_update(all, layers), 0);
+        json_decref(layers);
+    }
     assert_non_null(all);
     if (options) {
         json_t *more = json_loads(options, 0, NULL);

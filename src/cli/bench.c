@@ -18,7 +18,7 @@ static const at_field fields[] = {
     {"seconds", AT_FIELD_REAL, offsetof(options, seconds), "2", 0.01, 3600, NULL,
      "how long each case is measured"},
     {"size", AT_FIELD_TEXT, offsetof(options, size), NULL, 0, 0, NULL,
-     "only this case (attention, lengths) or size (translate, train: tiny or base)"},
+     "only this case (attention, lengths) or size (translate, train: tiny, base or gru)"},
     {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL,
      "draw what was measured into this file (lengths)"},
     {0}};
@@ -38,7 +38,12 @@ static const at_cli_spec spec = {
                 "  attend bench train --seconds 60\n"};
 
 const at_bench_size at_bench_sizes[] = {
-    {"tiny", 4, 128, 256, 4, 10000}, {"base", 6, 512, 2048, 8, 32000}, {0}};
+    {"tiny", 4, 128, 256, 4, 10000},
+    {"base", 6, 512, 2048, 8, 32000},
+    /* Bahdanau's network at the ladder's sizes; bench/peers/gru_torch.py is the same in PyTorch. */
+    {"gru", .pieces = 10000, .family = "recurrent",
+     .options = "{\"embedding\": 256, \"encoder_hidden\": 512, \"decoder_hidden\": 512}"},
+    {0}};
 
 static const struct bench {
     const char *name;
@@ -103,11 +108,14 @@ bool at_bench_wants(const at_bench *bench, const char *name)
 at_status at_bench_model(const at_bench *bench, const at_bench_size *size, double dropout, at_model **model)
 {
     at_vocabulary vocabulary = {size->pieces, size->pieces, 0, 1, 2, 3};
-    json_t *section =
-        json_pack("{s:i,s:i,s:i,s:i,s:i,s:f}", "encoder_layers", size->layers, "decoder_layers", size->layers,
-                  "d_model", size->width, "ffn", size->ffn, "heads", size->heads, "dropout", dropout);
-    at_status st = section ? at_model_new("transformer", section, &vocabulary, model)
-                           : at_fail(AT_ENOMEM, "no memory for a model's options");
+    json_t *section = size->options ? json_loads(size->options, 0, NULL)
+                                    : json_pack("{s:i,s:i,s:i,s:i,s:i}", "encoder_layers", size->layers,
+                                                "decoder_layers", size->layers, "d_model", size->width, "ffn",
+                                                size->ffn, "heads", size->heads);
+    bool ready = section && json_object_set_new(section, "dropout", json_real(dropout)) == 0;
+    at_status st =
+        ready ? at_model_new(size->family ? size->family : "transformer", section, &vocabulary, model)
+              : at_fail(AT_ENOMEM, "no memory for a model's options");
     json_decref(section);
     if (st == AT_OK) {
         st = at_params_allocate(&(*model)->params);

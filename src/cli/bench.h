@@ -39,6 +39,7 @@ bool at_bench_wants(const at_bench *bench, const char *name);
 typedef struct at_bench_size {
     const char *name;
     int layers, width, ffn, heads, pieces; /* layers of the encoder, and as many of the decoder */
+    const char *family, *options;          /* instead of these: a family, its section as JSON */
 } at_bench_size;
 
 extern const at_bench_size at_bench_sizes[]; /* ends with a row without name */
