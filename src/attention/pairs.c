@@ -134,7 +134,8 @@ void at_pairs_trace(at_tape *tape, const at_var *weights, const at_pairs *pairs,
             size_t start = pairs->starts ? (size_t)pairs->starts[b] : 0;
             if (!at_trace_wants(tape->trace, kind, layer, (int)h) || (start > 0 && block.queries == 0))
                 continue;
-            at_trace_map like = {kind, layer, (int)h, b, block.queries, block.keys, NULL};
+            size_t name = pairs->names ? (size_t)pairs->names[b] : b;
+            at_trace_map like = {kind, layer, (int)h, name, block.queries, block.keys, NULL};
             float *rows = at_trace_append(tape->trace, &like, start);
             if (!rows) {
                 tape->status = AT_ENOMEM;

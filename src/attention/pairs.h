@@ -27,6 +27,7 @@ typedef struct at_pairs {
     const int32_t
         *starts; /* (B) place of each sequence's first query, when they come step by step; NULL: 0 */
     const size_t *offsets; /* (B+1) filled by at_pairs_new */
+    const int32_t *names;  /* (B) the number of each sequence in a trace; NULL: b */
 } at_pairs;
 
 /* A copy on the tape, with offsets. */

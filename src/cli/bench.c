@@ -38,8 +38,8 @@ static const at_cli_spec spec = {
                 "  attend bench train --seconds 60\n"};
 
 const at_bench_size at_bench_sizes[] = {
-    {"tiny", 4, 128, 256, 4, 10000},
-    {"base", 6, 512, 2048, 8, 32000},
+    {"tiny", 4, 128, 256, 4, 10000, NULL, NULL},
+    {"base", 6, 512, 2048, 8, 32000, NULL, NULL},
     /* Bahdanau's network at the ladder's sizes; bench/peers/gru_torch.py is the same in PyTorch. */
     {"gru", .pieces = 10000, .family = "recurrent",
      .options = "{\"embedding\": 256, \"encoder_hidden\": 512, \"decoder_hidden\": 512}"},

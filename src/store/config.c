@@ -68,7 +68,9 @@ static void put_generation(json_t *config, const json_t *options, const json_t *
 {
     const json_t *beam = json_object_get(decode, "beam");
     put(config, "num_beams", json_integer(json_is_integer(beam) ? json_integer_value(beam) : 1), ok);
-    put(config, "max_length", json_deep_copy(json_object_get(options, "max_length")), ok);
+    const json_t *most = json_object_get(options, "max_length"); /* a recurrent model has none */
+    if (most)
+        put(config, "max_length", json_deep_copy(most), ok);
 }
 
 static void put_marian(json_t *config, const json_t *options, bool *ok)
@@ -79,10 +81,12 @@ static void put_marian(json_t *config, const json_t *options, bool *ok)
             put(config, marian_keys[i].theirs, json_deep_copy(value), ok);
     }
     put(config, "is_encoder_decoder", json_true(), ok);
+    put(config, "tie_word_embeddings", json_boolean(!option_is(options, "tied", "none")), ok);
+    if (option_is(options, "family", "recurrent"))
+        return;
     put(config, "scale_embedding", json_true(), ok);
     put(config, "static_position_embeddings", json_boolean(option_is(options, "positions", "sinusoidal")),
         ok);
-    put(config, "tie_word_embeddings", json_boolean(!option_is(options, "tied", "none")), ok);
     put(config, "share_encoder_decoder_embeddings", json_boolean(option_is(options, "tied", "all")), ok);
 }
 
