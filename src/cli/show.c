@@ -13,9 +13,9 @@
 #include "text/utf8.h"
 
 typedef struct options {
-    char *model, *target, *svg, *html, *compare;
+    char *model, *target, *svg, *png, *html, *compare;
     int64_t kind, layer, head, beam;
-    bool pieces, term, light;
+    bool pieces, term, light, dark;
 } options;
 
 static const at_field fields[] = {
@@ -30,6 +30,7 @@ static const at_field fields[] = {
      "for the translation; 0: the model's own"},
     {"pieces", AT_FIELD_BOOL, offsetof(options, pieces), "false", 0, 0, NULL, "pieces instead of words"},
     {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL, "write the picture to this file"},
+    {"png", AT_FIELD_TEXT, offsetof(options, png), NULL, 0, 0, NULL, "the same as PNG"},
     {"html", AT_FIELD_TEXT, offsetof(options, html), NULL, 0, 0, NULL,
      "write a page to this file, in which all layers, heads and kinds (or the layer and head asked for) can "
      "be "
@@ -38,6 +39,7 @@ static const at_field fields[] = {
      "a second model folder, beside the first in the page"},
     {"term", AT_FIELD_BOOL, offsetof(options, term), "false", 0, 0, NULL,
      "draw in the terminal even when a file is written"},
+    {"dark", AT_FIELD_BOOL, offsetof(options, dark), "false", 0, 0, NULL, "a PNG with a dark ground"},
     {"light", AT_FIELD_BOOL, offsetof(options, light), "false", 0, 0, NULL,
      "for a terminal with a light background"},
     {0}};
@@ -115,9 +117,15 @@ static at_status draw(const options *o, const at_cli_common *common, const at_vi
             st = at_file_write(o->svg, out.data, out.length);
         at_buf_clear(&out);
     }
+    if (st == AT_OK && o->png) {
+        st = at_matrix_png(&m, &(at_png_options){.dark = o->dark}, &out);
+        if (st == AT_OK)
+            st = at_file_write(o->png, out.data, out.length);
+        at_buf_clear(&out);
+    }
     if (st == AT_OK && common->json) {
         st = print_json(view);
-    } else if (st == AT_OK && (!o->svg || o->term)) {
+    } else if (st == AT_OK && (!(o->svg || o->png || o->html) || o->term)) {
         at_terminal_options how = {terminal_width(), terminal_color(), AT_NUMBERS_AUTO, o->light};
         if (o->kind != AT_VIEW_ENCODER)
             at_buf_printf(&out, "%s\n\n", view->translation);
@@ -184,7 +192,7 @@ static at_status show(const options *o, const at_cli_common *common, const char 
         st = at_translator_open(o->model, &open, &translator);
     if (st == AT_OK && o->html)
         st = show_page(o, &open, translator, sentence);
-    if (st == AT_OK && (!o->html || o->svg || o->term || common->json))
+    if (st == AT_OK && (!o->html || o->svg || o->png || o->term || common->json))
         st = show_picture(o, common, translator, sentence);
     at_translator_close(translator);
     return st;

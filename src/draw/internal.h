@@ -1,7 +1,7 @@
 /* draw/internal.h - what the pictures of this folder share among themselves. */
 #ifndef AT_DRAW_INTERNAL_H
 #define AT_DRAW_INTERNAL_H
-#include "base/buf.h"
+#include "draw/matrix.h"
 
 /* The files of page/, put into the program by cmake/embed.cmake. */
 extern const char at_draw_page_css[];
@@ -10,4 +10,20 @@ extern const char at_draw_page_js[];
 /* Appends base64 of a map's weights in 1/65535, little-endian 16-bit numbers: how many each row keeps, then
  * all columns, then all weights. Keeps at most `most` of a row, the largest ones; zeros are left out. */
 void at_draw_pack(const float *weights, size_t rows, size_t columns, size_t most, at_buf *out);
+
+/* A matrix as it is drawn: checked, at most AT_POOL_MOST rows and columns. at_pooled_free in any case. */
+enum { AT_POOL_MOST = 128 };
+
+typedef struct at_pooled {
+    at_matrix matrix;
+    const char **targets, **sources; /* NULL where it is the caller's matrix */
+    float *weights;
+    at_buf target_text, source_text, caption;
+} at_pooled;
+
+at_status at_matrix_pool(const at_matrix *matrix, at_pooled *out);
+void at_pooled_free(at_pooled *pooled);
+
+/* For at_lay_out: estimated from the characters. The pen is not used. */
+double at_draw_estimate(void *pen, const char *word, double size);
 #endif

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "draw/matrix.h"
+#include "draw/internal.h"
 #include "draw/words.h"
 
 enum {
@@ -262,11 +262,8 @@ static void draw_legend(const layout *l, at_buf *out)
     at_buf_text(out, " 1\n");
 }
 
-at_status at_matrix_terminal(const at_matrix *matrix, const at_terminal_options *options, at_buf *out)
+static at_status draw(const at_matrix *matrix, const at_terminal_options *options, at_buf *out)
 {
-    at_status st = at_matrix_check(matrix);
-    if (st != AT_OK)
-        return st;
     layout l = plan(matrix, options);
     const char *caption = matrix->caption ? matrix->caption : AT_DRAW_CAVEAT;
     if (matrix->title && *matrix->title) {
@@ -282,4 +279,14 @@ at_status at_matrix_terminal(const at_matrix *matrix, const at_terminal_options 
     draw_legend(&l, out);
     at_draw_lines(caption, l.width, out);
     return at_buf_status(out);
+}
+
+at_status at_matrix_terminal(const at_matrix *matrix, const at_terminal_options *options, at_buf *out)
+{
+    at_pooled pooled;
+    at_status st = at_matrix_pool(matrix, &pooled);
+    if (st == AT_OK)
+        st = draw(&pooled.matrix, options, out);
+    at_pooled_free(&pooled);
+    return st;
 }

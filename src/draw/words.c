@@ -1,5 +1,7 @@
 #include "draw/words.h"
 
+#include "draw/internal.h"
+
 #include <string.h>
 #include <utf8proc.h>
 
@@ -228,6 +230,12 @@ void at_draw_json(const char *text, at_buf *out)
         push_point(out, point);
     }
     at_buf_char(out, '"');
+}
+
+double at_draw_estimate(void *pen, const char *word, double size)
+{
+    (void)pen;
+    return at_draw_ems(word) * size;
 }
 
 double at_draw_ems(const char *text)

@@ -40,6 +40,18 @@ if command -v python3 >/dev/null 2>&1; then
     holds python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$work/d.svg"
 fi
 
+# PNG: a file, or a line that says what this build lacks.
+if "$attend" show --model "$model" --png "$work/a.png" "tom sees the cat ." >"$work/out" 2>"$work/err"; then
+    holds [ "$(head -c 8 "$work/a.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]
+    run 0 show --model "$model" --png "$work/b.png" --dark --svg "$work/e.svg" --term "tom sees the cat ."
+    has "$work/out" "tomo"
+    has "$work/e.svg" "</svg>"
+    holds [ "$(wc -c <"$work/b.png")" -gt 1000 ]
+else
+    has "$work/err" "libpango1.0-dev"
+    holds [ ! -e "$work/a.png" ]
+fi
+
 # The page: a file and nothing else, whole in itself.
 run 0 show --model "$model" --html "$work/a.html" "tom sees the <cat> ."
 lines "$work/out" 0

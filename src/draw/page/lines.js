@@ -56,7 +56,7 @@ class LinesView extends View {
         g.fillRect(align === 'right' ? x - width + 4 : x - 4, y(i) - PITCH / 2 + 1, width, PITCH - 2);
       }
       g.globalAlpha = 1;
-      g.fillStyle = i === focus ? theme.mark : weight > 0.5 ? theme['on-ink'] : theme.text;
+      g.fillStyle = i === focus ? theme.mark : weight > 0.55 ? theme['on-ink'] : theme.text;
       drawWord(g, words[i], x, y(i), most, align);
     }
   }

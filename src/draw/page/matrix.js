@@ -80,7 +80,7 @@ class MatrixView extends View {
         g.fillRect(x, y, side, side);
         if (cell < CELL_NUMBERS || weight < 0.005) continue;
         g.globalAlpha = 1;
-        g.fillStyle = ink > 0.5 ? theme['on-ink'] : theme.text;
+        g.fillStyle = ink > 0.55 ? theme['on-ink'] : theme.text;
         drawWord(g, weight.toFixed(2).replace(/^0/, ''), x + side / 2, y + side / 2 + 1, cell, 'center');
       }
     }
