@@ -79,6 +79,7 @@ void AT_SIMD_NAME(fill_attend)(at_kernels *table);
 void AT_SIMD_NAME(fill_dropout)(at_kernels *table);
 void AT_SIMD_NAME(fill_loss)(at_kernels *table);
 void AT_SIMD_NAME(fill_adam)(at_kernels *table);
+void AT_SIMD_NAME(fill_cell)(at_kernels *table);
 void AT_SIMD_NAME(fill_peak)(at_kernels *table);
 void AT_SIMD_NAME(fill_additive)(at_kernels *table);
 #endif

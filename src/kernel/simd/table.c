@@ -16,6 +16,7 @@ static void fill(void)
     AT_SIMD_NAME(fill_dropout)(&table);
     AT_SIMD_NAME(fill_loss)(&table);
     AT_SIMD_NAME(fill_adam)(&table);
+    AT_SIMD_NAME(fill_cell)(&table);
     AT_SIMD_NAME(fill_peak)(&table);
     AT_SIMD_NAME(fill_attend)(&table);
     AT_SIMD_NAME(fill_additive)(&table);
