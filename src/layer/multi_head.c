@@ -75,8 +75,8 @@ static at_var *by_pairs(at_tape *tape, const at_multi_head_weights *weights, at_
         return NULL;
     at_scorer_run *run =
         at_scorer_begin(tape, &weights->scorer, k, spec->groups, at_rows_total(&spec->queries));
-    const at_pairs *pairs =
-        at_pairs_new(tape, &(at_pairs){spec->heads, spec->groups, spec->queries, spec->keys, starts, NULL});
+    const at_pairs *pairs = at_pairs_new(
+        tape, &(at_pairs){spec->heads, spec->groups, spec->queries, spec->keys, starts, NULL, NULL});
     at_pair_mask mask = {.causal = spec->causal, .window = spec->window};
     at_var *w = at_scorer_weights(tape, run, q, pairs, &mask);
     at_pairs_trace(tape, w, pairs, spec->kind, spec->layer);

@@ -15,7 +15,8 @@
  *                            .query_width = 512, .key_width = 1024, .hidden = 512}, &scorer);
  *     at_scorer_run *run = at_scorer_begin(tape, &scorer, keys, 1, target_rows);
  *     for (size_t t = 0; t < steps; t++) {
- *         const at_pairs *p = at_pairs_new(tape, &(at_pairs){1, 1, step_rows, source_rows, places, NULL});
+ *         const at_pairs *p = at_pairs_new(tape, &(at_pairs){.heads = 1, .groups = 1, .queries = step_rows,
+ *                                                             .keys = source_rows, .starts = places});
  *         at_var *a = at_scorer_weights(tape, run, s, p, NULL);
  *         context = at_pairs_sum(tape, a, values, p);
  *     }

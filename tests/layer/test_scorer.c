@@ -18,7 +18,7 @@ static at_var *whole(at_tape *tape, at_var *const *x, const void *context)
     const scorer_case *c = context;
     at_scorer_run *run = at_scorer_begin(tape, &c->scorer, x[1], c->groups, NQ);
     const at_pairs *pairs =
-        at_pairs_new(tape, &(at_pairs){c->scorer.spec.heads, c->groups, queries, keys, NULL, NULL});
+        at_pairs_new(tape, &(at_pairs){c->scorer.spec.heads, c->groups, queries, keys, NULL, NULL, NULL});
     at_var *w = at_scorer_weights(tape, run, x[0], pairs, &(at_pair_mask){.causal = c->causal});
     return at_pairs_sum(tape, w, x[2], pairs);
 }
@@ -45,8 +45,8 @@ static at_var *stepwise(at_tape *tape, at_var *const *x, const void *context)
         offsets[t][4] = n;
         done += n;
         at_rows step = {4, offsets[t], NULL};
-        const at_pairs *pairs =
-            at_pairs_new(tape, &(at_pairs){c->scorer.spec.heads, c->groups, step, keys, starts[t], NULL});
+        const at_pairs *pairs = at_pairs_new(
+            tape, &(at_pairs){c->scorer.spec.heads, c->groups, step, keys, starts[t], NULL, NULL});
         at_var *q = at_gather(tape, x[0], picked[t], (size_t)n);
         at_var *w = at_scorer_weights(tape, run, q, pairs, &(at_pair_mask){.causal = c->causal});
         parts[t] = at_pairs_sum(tape, w, x[2], pairs);
