@@ -11,7 +11,7 @@ static json_t *tiny(const char *family, const char *options)
     } else {
         all = json_pack("{s:i, s:i, s:i, s:i, s:f}", "d_model", 12, "ffn", 20, "heads", 3, "max_length", 40,
                         "dropout", 0.0);
-        json_t *layers = !strcmp(family, "decoder")
+        json_t *layers = strcmp(family, "transformer") != 0
                              ? json_pack("{s:i}", "layers", 2)
                              : json_pack("{s:i, s:i}", "encoder_layers", 2, "decoder_layers", 2);
         assert_int_equal(json_object_update(all, layers), 0);
@@ -30,7 +30,7 @@ static json_t *tiny(const char *family, const char *options)
 void toy_open(toy *t, const toy_spec *spec)
 {
     int64_t pieces = spec->vocabulary > 0 ? spec->vocabulary : TOY_VOCABULARY;
-    const at_vocabulary vocabulary = {pieces, pieces, 0, 1, 2, 3};
+    const at_vocabulary vocabulary = {pieces, pieces, 0, 1, 2, 3, spec->labels};
     const char *family = spec->family ? spec->family : "transformer";
     json_t *section = tiny(family, spec->options);
     *t = (toy){0};
@@ -58,7 +58,8 @@ static void point(toy_batch *b, size_t count)
                           {count, b->target_offsets, b->examples},
                           b->source,
                           b->in,
-                          b->out};
+                          b->out,
+                          NULL};
 }
 
 void toy_fill(toy_batch *b, const toy *t, size_t count, const int *sources, const int *targets,

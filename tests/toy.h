@@ -31,14 +31,15 @@ typedef struct toy_spec {
     const char *options; /* JSON of the section "model" over a tiny default (2+2 layers, width 12, 3 heads,
                              * feed-forward 20, length 40, no dropout); NULL: none */
     int64_t vocabulary;  /* 0: TOY_VOCABULARY */
+    int64_t labels;      /* classes of an "encoder" */
     uint64_t seed;
 } toy_spec;
 
 void toy_open(toy *t, const toy_spec *spec);
 void toy_close(toy *t);
 
-/* "decoder": 2 layers, width 12, 3 heads, feed-forward 20, length 40. Its batches have no sources
- * (toy_fill with sources NULL). */
+/* "decoder", "encoder": 2 layers, width 12, 3 heads, feed-forward 20, length 40. A decoder's batches have no
+ * sources (toy_fill with sources NULL). */
 
 typedef struct toy_batch {
     at_batch batch;

@@ -41,7 +41,7 @@ static void make_model(check_training *t, double dropout)
     json_t *options = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "encoder_layers", 1,
                                 "decoder_layers", 1, "d_model", 16, "ffn", 32, "heads", 2, "max_length", 32,
                                 "dropout", dropout, "attention_dropout", dropout);
-    at_vocabulary v = {at_tokenizer_size(t->tokenizer), at_tokenizer_size(t->tokenizer), 0, 1, 2, 3};
+    at_vocabulary v = {at_tokenizer_size(t->tokenizer), at_tokenizer_size(t->tokenizer), 0, 1, 2, 3, 0};
     check_ok(at_model_new("transformer", options, &v, &t->model));
     json_decref(options);
     check_ok(at_params_allocate(&t->model->params));

@@ -107,7 +107,7 @@ bool at_bench_wants(const at_bench *bench, const char *name)
 
 at_status at_bench_model(const at_bench *bench, const at_bench_size *size, double dropout, at_model **model)
 {
-    at_vocabulary vocabulary = {size->pieces, size->pieces, 0, 1, 2, 3};
+    at_vocabulary vocabulary = {size->pieces, size->pieces, 0, 1, 2, 3, 0};
     json_t *section = size->options ? json_loads(size->options, 0, NULL)
                                     : json_pack("{s:i,s:i,s:i,s:i,s:i}", "encoder_layers", size->layers,
                                                 "decoder_layers", size->layers, "d_model", size->width, "ffn",

@@ -126,6 +126,8 @@ void at_progress_validated(at_progress_bar *bar, const at_validation *v)
         at_buf_printf(&line, " BLEU %.2f", v->scores.bleu);
     if (isfinite(v->scores.chrf))
         at_buf_printf(&line, " chrF %.2f", v->scores.chrf);
+    if (isfinite(v->scores.accuracy))
+        at_buf_printf(&line, " accuracy %.4f", v->scores.accuracy);
     if (v->best)
         at_buf_text(&line, ", the best so far");
     else if (v->patience > 0 && v->averaged == 0)

@@ -242,6 +242,8 @@ static at_status print_json(const at_train_result *result)
         json_object_set_new(o, "bleu", json_real(result->best_scores.bleu));
     if (o && isfinite(result->best_scores.chrf))
         json_object_set_new(o, "chrf", json_real(result->best_scores.chrf));
+    if (o && isfinite(result->best_scores.accuracy))
+        json_object_set_new(o, "accuracy", json_real(result->best_scores.accuracy));
     return at_cli_print_json(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 }
 
@@ -278,7 +280,8 @@ static int run(options *o, const at_cli_common *common, running *r)
                           .content = {.tokenizer = t->tokenizer,
                                       .preprocess = t->preprocess_section,
                                       .decode = t->decode_section,
-                                      .data = t->data_section},
+                                      .data = t->data_section,
+                                      .labels = t->labels_section},
                           .out = o->out,
                           .resume = o->resume,
                           .data_mark = t->data_mark,

@@ -132,21 +132,35 @@ static at_status learn_line(at_training *t, at_learner *learner, bool source, co
                        : st;
 }
 
+/* All sources first, then all targets: what is as frequent as something else keeps its place. */
+typedef struct learning {
+    at_textfile sources, targets;
+    bool both;
+} learning;
+
+static at_status collect_lines(void *context, const char *place, at_text source, at_text target)
+{
+    (void)place;
+    learning *l = context;
+    at_status st = at_textfile_add(&l->sources, source.data, source.length);
+    return st == AT_OK && l->both ? at_textfile_add(&l->targets, target.data, target.length) : st;
+}
+
 static at_status learn_split(at_training *t, at_learner *learner, const char *split)
 {
     char *source_path = NULL, *target_path = NULL;
-    at_textfile source = {0}, target = {0};
+    learning l = {.both = t->data.task == AT_TASK_SEQ2SEQ || t->data.task == AT_TASK_CONTRAST};
     at_buf prepared = {0};
     at_status st = at_dataset_find(t->folder, split, &t->data, &source_path, &target_path);
     if (st == AT_OK)
-        st = at_textfile_read_pairs(&source, &target, source_path, target_path);
-    for (size_t i = 0; st == AT_OK && i < source.count; i++)
-        st = learn_line(t, learner, true, source.lines[i], strlen(source.lines[i]), &prepared);
-    for (size_t i = 0; st == AT_OK && i < target.count; i++)
-        st = learn_line(t, learner, false, target.lines[i], strlen(target.lines[i]), &prepared);
+        st = at_dataset_visit(source_path, target_path, (at_data_task)t->data.task, collect_lines, &l);
+    for (size_t i = 0; st == AT_OK && i < l.sources.count; i++)
+        st = learn_line(t, learner, true, l.sources.lines[i], strlen(l.sources.lines[i]), &prepared);
+    for (size_t i = 0; st == AT_OK && i < l.targets.count; i++)
+        st = learn_line(t, learner, false, l.targets.lines[i], strlen(l.targets.lines[i]), &prepared);
     at_buf_free(&prepared);
-    at_textfile_free(&target);
-    at_textfile_free(&source);
+    at_textfile_free(&l.targets);
+    at_textfile_free(&l.sources);
     at_free(target_path);
     at_free(source_path);
     return st;
@@ -213,10 +227,12 @@ static at_status load_pairs(at_training *t, const at_log *log)
                             .options = &t->data,
                             .tokenizer = t->tokenizer,
                             .preprocess = &t->preprocess,
-                            .dropout = true};
+                            .dropout = true,
+                            .task = (at_data_task)t->data.task};
     at_status st = at_dataset_load(&spec, log, &t->train_set);
-    snprintf(t->data_mark, sizeof t->data_mark, "%zu pairs, checksum %08" PRIx32, t->train_set.count,
-             t->train_set.mark);
+    bool alone = t->data.task == AT_TASK_CLASSIFY || t->data.task == AT_TASK_MASK;
+    snprintf(t->data_mark, sizeof t->data_mark, "%zu %s, checksum %08" PRIx32, t->train_set.count,
+             alone ? "texts" : "pairs", t->train_set.mark);
     at_loader_options options =
         at_loader_options_from(&t->data, at_tokenizer_bos(t->tokenizer), (uint64_t)t->train.seed);
     if (st == AT_OK)
@@ -224,6 +240,7 @@ static at_status load_pairs(at_training *t, const at_log *log)
     if (st != AT_OK || !has_valid(t))
         return st;
     spec.split = t->data.valid;
+    spec.classes = t->data.task == AT_TASK_CLASSIFY ? &t->train_set.classes : NULL;
     spec.dropout = false;
     options.shuffle = false;
     st = at_dataset_load(&spec, log, &t->valid_set);
@@ -240,7 +257,7 @@ static at_status check_layout(const at_training *t)
                        t->family->name);
     if (pairs && t->data.valid_part > 0)
         return at_fail(AT_EARG, "option 'data.valid_part': pairs have files of their own to validate by");
-    if (t->family->kind == AT_ENCODER_DECODER && !pairs)
+    if (!alone && !pairs)
         return at_fail(AT_EARG, "option 'data.layout': a %s learns from pairs of lines", t->family->name);
     return AT_OK;
 }
@@ -248,8 +265,13 @@ static at_status check_layout(const at_training *t)
 static at_status build_model(at_training *t)
 {
     const at_tokenizer *k = t->tokenizer;
-    at_vocabulary v = {at_tokenizer_size(k), at_tokenizer_size(k), at_tokenizer_pad(k),
-                       at_tokenizer_bos(k),  at_tokenizer_eos(k),  at_tokenizer_unk(k)};
+    at_vocabulary v = {at_tokenizer_size(k),
+                       at_tokenizer_size(k),
+                       at_tokenizer_pad(k),
+                       at_tokenizer_bos(k),
+                       at_tokenizer_eos(k),
+                       at_tokenizer_unk(k),
+                       (int64_t)t->train_set.classes.count};
     json_t *options = at_fields_write(t->family->fields, t->model_options);
     if (!options)
         return AT_ENOMEM;
@@ -267,6 +289,35 @@ static at_status build_model(at_training *t)
     if (st == AT_OK)
         at_params_init(&t->model->params, (uint64_t)t->train.seed);
     return st;
+}
+
+/* Masked training needs the head that the weight of its loss declares. */
+static at_status want_hidden(at_training *t)
+{
+    json_t *options = at_fields_write(t->family->fields, t->model_options);
+    double weight = json_number_value(json_object_get(options, "mask_loss"));
+    json_decref(options);
+    if (!options)
+        return AT_ENOMEM;
+    return weight > 0 ? AT_OK : at_fields_set(t->family->fields, t->model_options, "mask_loss", "1");
+}
+
+/* What is learned, if the recipe does not say; and whether this family can. */
+static at_status choose_task(at_training *t)
+{
+    static const at_data_task usual[] = {[AT_ENCODER_DECODER] = AT_TASK_SEQ2SEQ,
+                                         [AT_DECODER_ONLY] = AT_TASK_LANGUAGE,
+                                         [AT_ENCODER_ONLY] = AT_TASK_CLASSIFY};
+    static const char *const can[] = {[AT_ENCODER_DECODER] = "seq2seq",
+                                      [AT_DECODER_ONLY] = "language",
+                                      [AT_ENCODER_ONLY] = "classify, mask, contrast"};
+    at_family_kind kind = t->family->kind;
+    if (t->data.task == AT_TASK_AUTO)
+        t->data.task = usual[kind];
+    bool encoder = t->data.task > AT_TASK_LANGUAGE;
+    if (kind == AT_ENCODER_ONLY ? !encoder : t->data.task != usual[kind])
+        return at_fail(AT_EARG, "option 'data.task': the family %s learns %s", t->family->name, can[kind]);
+    return t->data.task == AT_TASK_MASK ? want_hidden(t) : AT_OK;
 }
 
 /* Moses wants to know the languages; they are those of the data unless the recipe says otherwise. */
@@ -287,6 +338,8 @@ static at_status write_sections(at_training *t)
                           ? json_pack("{s:s, s:s}", "source", t->data.source, "target", t->data.target)
                           : at_training_text_section(t);
     bool ok = t->decode_section && t->data_section;
+    if (ok && t->train_set.classes.count)
+        ok = (t->labels_section = at_classes_write(&t->train_set.classes)) != NULL;
     if (ok && at_preprocess_any(&t->preprocess))
         ok = (t->preprocess_section = at_fields_write(at_preprocess_fields, &t->preprocess)) != NULL;
     return ok ? AT_OK : at_fail(AT_ENOMEM, "out of memory while writing the model's sections");
@@ -331,6 +384,8 @@ at_status at_training_prepare(at_training *t, const at_training_place *place, co
     if (st == AT_OK)
         st = check_layout(t);
     if (st == AT_OK)
+        st = choose_task(t);
+    if (st == AT_OK)
         st = name_languages(t);
     if (st == AT_OK)
         st = at_exec_new(place->kernels, place->threads, &t->exec);
@@ -342,7 +397,7 @@ at_status at_training_prepare(at_training *t, const at_training_place *place, co
         st = build_model(t);
     if (st == AT_OK)
         st = write_sections(t);
-    if (st == AT_OK && t->data.layout == AT_LAYOUT_PAIRS && has_valid(t) && t->train.score_every > 0) {
+    if (st == AT_OK && has_valid(t) && t->train.score_every > 0 && t->data.task == AT_TASK_SEQ2SEQ) {
         st = each_split(t, t->data.valid, visit_lines, NULL);
         if (st == AT_OK)
             st = prepare_references(t);
@@ -362,6 +417,7 @@ void at_training_free(at_training *t)
     json_decref(t->preprocess_section);
     json_decref(t->decode_section);
     json_decref(t->data_section);
+    json_decref(t->labels_section);
     at_loader_free(t->train_loader);
     at_loader_free(t->valid_loader);
     at_dataset_free(&t->train_set);

@@ -85,8 +85,8 @@ at_status at_training_score(void *context, const at_model *model, at_train_score
         if (st == AT_OK)
             st = at_chrf_corpus(&chrf, &lines, &characters);
         if (st == AT_OK)
-            *scores = (at_train_scores){at_bleu_compute(&options, &stats).score,
-                                        at_chrf_compute(&chrf, &characters)};
+            *scores = (at_train_scores){.bleu = at_bleu_compute(&options, &stats).score,
+                                        .chrf = at_chrf_compute(&chrf, &characters)};
     }
     at_textfile_free(&c.lines);
     return st;
@@ -94,7 +94,7 @@ at_status at_training_score(void *context, const at_model *model, at_train_score
 
 /* ---------------------------------------------------------------- curves */
 
-enum { LOSS, VALID, BLEU, LR, SERIES };
+enum { LOSS, VALID, BLEU, ACCURACY, LR, SERIES };
 
 typedef struct points {
     double *x, *y;
@@ -117,7 +117,7 @@ static at_status add_point(points *p, double x, const json_t *y)
 
 static at_status add_line(points list[SERIES], const char *text, size_t length)
 {
-    static const char *const keys[SERIES] = {"loss", "valid_loss", "bleu", "lr"};
+    static const char *const keys[SERIES] = {"loss", "valid_loss", "bleu", "accuracy", "lr"};
     json_t *line = json_loadb(text, length, 0, NULL);
     at_status st = AT_OK;
     double step = json_number_value(json_object_get(line, "step"));
@@ -131,8 +131,10 @@ static at_status add_line(points list[SERIES], const char *text, size_t length)
 
 static at_status draw_points(const points list[SERIES], const char *title, const char *path)
 {
-    static const char *const names[SERIES] = {"training loss", "validation loss", "BLEU", "learning rate"};
-    static const at_axis axes[SERIES] = {AT_AXIS_LEFT, AT_AXIS_LEFT, AT_AXIS_RIGHT, AT_AXIS_BELOW};
+    static const char *const names[SERIES] = {"training loss", "validation loss", "BLEU", "accuracy",
+                                              "learning rate"};
+    static const at_axis axes[SERIES] = {AT_AXIS_LEFT, AT_AXIS_LEFT, AT_AXIS_RIGHT, AT_AXIS_RIGHT,
+                                         AT_AXIS_BELOW};
     at_series series[SERIES];
     size_t count = 0;
     for (size_t i = 0; i < SERIES; i++)

@@ -5,7 +5,8 @@
  * Shapes  source: B sequences, sum of lengths rows. target likewise: target_in is
  *         <s> y1 … yn, target_out is y1 … yn </s>, row by row the same offsets. A decoder
  *         alone has no source (count 0): target_out is target_in one place on; an encoder
- *         alone may have no target.
+ *         alone has sequences <s> x1 … </s> as source, and either labels, or as target_out
+ *         sequences of the same kind that belong to them, or neither.
  */
 #ifndef AT_DATA_BATCH_H
 #define AT_DATA_BATCH_H
@@ -16,6 +17,7 @@ typedef struct at_batch {
     const int32_t *source_ids; /* (source.offsets[B]) each ends with </s> */
     const int32_t *target_in;  /* (target.offsets[B]) */
     const int32_t *target_out;
+    const int32_t *labels; /* (source.count) the class of each; NULL: none are known */
 } at_batch;
 
 /* Sequences in it; 0 ends an epoch. */

@@ -2,11 +2,14 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
-#include "text/corpus.h"
 
 #define AT(member) offsetof(at_data_options, member)
 
 const at_field at_data_fields[] = {
+    {"task", AT_FIELD_CHOICE, AT(task), "auto", 0, 0, "auto|seq2seq|language|classify|mask|contrast",
+     "what is learned: text to text, labels, hidden pieces, which texts belong together; auto: what the "
+     "model "
+     "is for"},
     {"source", AT_FIELD_TEXT, AT(source), "en", 0, 0, NULL, "source language, the ending of its files"},
     {"target", AT_FIELD_TEXT, AT(target), "de", 0, 0, NULL, "target language, the ending of its files"},
     {"train", AT_FIELD_TEXT, AT(train), "train", 0, 0, NULL,
@@ -58,14 +61,32 @@ static at_text trim(at_text text)
     return text;
 }
 
-/* Appends the pieces of a line with </s> behind them, whatever the tokenizer's template. */
-static at_status encode(const at_tokenizer *tokenizer, at_text text, double dropout, at_rng *rng, at_ids *ids)
+/* Encoders alone read <s> … </s>. */
+static bool opens(at_data_task task)
 {
+    return task == AT_TASK_CLASSIFY || task == AT_TASK_MASK || task == AT_TASK_CONTRAST;
+}
+
+static bool has_target(at_data_task task)
+{
+    return task != AT_TASK_CLASSIFY && task != AT_TASK_MASK;
+}
+
+/* Appends the pieces of a line with </s> behind them, whatever the tokenizer's template, and <s> before them
+ * if the task wants it. */
+static at_status encode(const at_dataset *set, at_text text, double dropout, at_rng *rng, at_ids *ids)
+{
+    const at_tokenizer *tokenizer = set->tokenizer;
     int32_t eos = at_tokenizer_eos(tokenizer);
     if (eos < 0)
         return at_fail(AT_ENOSUP, "the tokenizer has no </s>, which ends every sentence");
+    int32_t bos = at_tokenizer_bos(tokenizer);
+    if (opens(set->task) && bos < 0)
+        return at_fail(AT_ENOSUP, "the tokenizer has no <s>, which begins every text of an encoder");
     at_encoding encoding = {.close = true, .dropout = dropout, .rng = rng};
-    at_status st = at_tokenizer_encode(tokenizer, text.data, text.length, &encoding, ids);
+    at_status st = opens(set->task) ? at_ids_push(ids, bos) : AT_OK;
+    if (st == AT_OK)
+        st = at_tokenizer_encode(tokenizer, text.data, text.length, &encoding, ids);
     if (st == AT_OK && (!ids->count || ids->id[ids->count - 1] != eos))
         st = at_ids_push(ids, eos);
     return st;
@@ -96,7 +117,7 @@ static at_status add_side(reading *r, bool source, at_text text, at_dataset_side
         at_buf_bytes(&side->text, text.data, text.length);
     st = at_buf_status(&side->text);
     if (st == AT_OK && text.length)
-        st = encode(spec->tokenizer, text, 0, NULL, &side->ids);
+        st = encode(r->set, text, 0, NULL, &side->ids);
     side->starts[next] = side->text.length;
     side->offsets[next] = side->ids.count;
     return st;
@@ -117,17 +138,42 @@ static void cut(at_dataset_side *side, size_t count, size_t most)
     side->ids.count = side->offsets[count + 1] = first + most;
 }
 
-static at_status add_pair(reading *r, at_text source, at_text target)
+/* The number of a label; one that the spec does not list is an error. */
+static at_status add_label(reading *r, const char *place, at_text label)
 {
     at_dataset *set = r->set;
+    char known[200];
+    label = trim(label);
+    if (!label.length)
+        return at_fail(AT_EFORMAT, "%s: no label before the tab; want label, tab, text", place);
+    at_status st = at_grow(&set->labels, &set->labels_capacity, set->count + 1, sizeof *set->labels);
+    if (st != AT_OK)
+        return st;
+    if (!r->spec->classes)
+        return at_classes_add(&set->classes, label.data, label.length, &set->labels[set->count]);
+    set->labels[set->count] = at_classes_find(&set->classes, label.data, label.length);
+    if (set->labels[set->count] >= 0)
+        return AT_OK;
+    at_classes_list(&set->classes, known, sizeof known);
+    return at_fail(AT_EFORMAT, "%s: unknown label '%.*s'; the model knows %s", place,
+                   (int)(label.length < 60 ? label.length : 60), label.data, known);
+}
+
+static at_status add_pair(void *context, const char *place, at_text source, at_text target)
+{
+    reading *r = context;
+    at_dataset *set = r->set;
+    bool both = has_target(set->task);
     r->tally.read++;
-    at_status st = add_side(r, true, source, &set->source);
+    at_status st = set->task == AT_TASK_CLASSIFY ? add_label(r, place, target) : AT_OK;
     if (st == AT_OK)
-        st = add_side(r, false, target, &set->target);
+        st = add_side(r, true, source, &set->source);
+    if (st == AT_OK)
+        st = add_side(r, false, both ? target : (at_text){"", 0}, &set->target);
     if (st != AT_OK)
         return st;
     size_t s = at_dataset_length(&set->source, set->count), t = at_dataset_length(&set->target, set->count);
-    bool empty = s == 0 || t == 0, too_long = s > set->max_length || t > set->max_length;
+    bool empty = s == 0 || (both && t == 0), too_long = s > set->max_length || t > set->max_length;
     r->tally.empty += empty;
     r->tally.too_long += too_long && !empty;
     if (empty || (too_long && r->spec->options->too_long == AT_TOO_LONG_DROP)) {
@@ -145,106 +191,81 @@ static void report(const at_log *log, const char *source_path, const char *targe
 {
     bool dropped = r->spec->options->too_long == AT_TOO_LONG_DROP;
     const tally *t = &r->tally;
-    at_log_line(log, "%s%s%s: %zu pairs; %zu empty dropped; %zu longer than %zu pieces %s", source_path,
-                target_path ? ", " : "", target_path ? target_path : "", t->read, t->empty, t->too_long,
-                r->set->max_length, dropped ? "dropped" : "cut");
+    at_log_line(log, "%s%s%s: %zu %s; %zu empty dropped; %zu longer than %zu pieces %s", source_path,
+                target_path ? ", " : "", target_path ? target_path : "", t->read,
+                has_target(r->set->task) ? "pairs" : "texts", t->empty, t->too_long, r->set->max_length,
+                dropped ? "dropped" : "cut");
 }
 
-/* Adds the pairs of one corpus to the set. */
+/* Adds the examples of one corpus to the set. */
 static at_status add_files(const char *source_path, const char *target_path, const at_dataset_spec *spec,
                            const at_log *log, at_dataset *set)
 {
     reading r = {.spec = spec, .set = set};
-    at_pairs *pairs;
-    at_text source = {0}, target = {0};
-    at_status st = at_pairs_open(source_path, target_path, &pairs);
-    if (st != AT_OK)
-        return st;
-    while ((st = at_pairs_next(pairs, &source, &target)) == AT_OK && source.data) {
-        st = add_pair(&r, source, target);
-        if (st != AT_OK)
-            break;
-    }
+    at_status st = at_dataset_visit(source_path, target_path, set->task, add_pair, &r);
     if (st == AT_OK)
         report(log, source_path, target_path, &r);
-    at_pairs_close(pairs);
     at_buf_free(&r.line);
     return st;
 }
 
-static void begin(at_dataset *set, const at_dataset_spec *spec)
+static at_status begin(at_dataset *set, const at_dataset_spec *spec)
 {
     *set = (at_dataset){.max_length = (size_t)spec->options->max_length,
                         .tokenizer = spec->tokenizer,
+                        .task = spec->task ? spec->task : AT_TASK_SEQ2SEQ,
                         .dropout = spec->dropout ? spec->options->bpe_dropout : 0};
+    return spec->classes ? at_classes_copy(spec->classes, &set->classes) : AT_OK;
 }
 
-static at_status finish(at_dataset *set, at_status st, const char *name)
+/* Labels that were numbered as they came are numbered as they sort. */
+static at_status sort_labels(at_dataset *set)
+{
+    int32_t *moved = at_alloc_array(set->classes.count + 1, sizeof *moved);
+    at_status st = moved ? at_classes_sort(&set->classes, moved) : AT_ENOMEM;
+    for (size_t i = 0; st == AT_OK && i < set->count; i++)
+        set->labels[i] = moved[set->labels[i]];
+    at_free(moved);
+    return st;
+}
+
+/* given: the labels' numbers were. */
+static at_status finish(at_dataset *set, at_status st, const char *name, bool given)
 {
     if (st == AT_OK && !set->count)
         st = at_fail(AT_EFORMAT,
-                     "%s: no pair with text on both sides and at most %zu pieces (data.max_length)", name,
-                     set->max_length);
+                     has_target(set->task)
+                         ? "%s: no pair with text on both sides and at most %zu pieces (data.max_length)"
+                         : "%s: no text of at most %zu pieces (data.max_length)",
+                     name, set->max_length);
+    if (st == AT_OK && set->task == AT_TASK_CLASSIFY && !given)
+        st = sort_labels(set);
     if (st != AT_OK) {
         at_dataset_free(set);
         return st;
     }
     set->mark = at_crc32(0, set->source.ids.id, set->source.ids.count * sizeof(int32_t));
     set->mark = at_crc32(set->mark, set->target.ids.id, set->target.ids.count * sizeof(int32_t));
+    if (set->labels)
+        set->mark = at_crc32(set->mark, set->labels, set->count * sizeof *set->labels);
     return AT_OK;
 }
 
 at_status at_dataset_load_files(const char *source_path, const char *target_path, const at_dataset_spec *spec,
                                 const at_log *log, at_dataset *set)
 {
-    begin(set, spec);
-    return finish(set, add_files(source_path, target_path, spec, log, set), source_path);
-}
-
-at_status at_data_file(const char *folder, const char *name, const char *ending, char **path)
-{
-    static const char *const packed[] = {"", ".gz"};
-    bool here = name[0] == '/' || name[0] == '.';
-    at_status st = AT_OK;
-    *path = NULL;
-    for (size_t i = 0; !*path && i < 2 && st == AT_OK; i++) {
-        at_buf text = {0};
-        at_buf_printf(&text, "%s%s%s.%s%s", here ? "" : folder, here ? "" : "/", name, ending, packed[i]);
-        st = at_buf_status(&text);
-        if (st == AT_OK && at_file_exists(text.data))
-            *path = at_buf_take(&text);
-        else
-            at_buf_free(&text);
-    }
-    return st;
-}
-
-at_status at_dataset_find(const char *folder, const char *split, const at_data_options *options,
-                          char **source_path, char **target_path)
-{
-    *target_path = NULL;
-    at_status st = at_data_file(folder, split, options->source, source_path);
-    if (st == AT_OK && *source_path)
-        st = at_data_file(folder, split, options->target, target_path);
-    if (st == AT_OK && *source_path && *target_path)
-        return AT_OK;
-    at_free(*source_path);
-    *source_path = NULL;
+    at_status st = begin(set, spec);
     if (st == AT_OK)
-        st = at_data_file(folder, split, "tsv", source_path);
-    if (st == AT_OK && !*source_path)
-        st = at_fail(
-            AT_EIO,
-            "%s: neither %s.%s with %s.%s nor %s.tsv is there, nor with .gz; name them in the recipe's "
-            "section data",
-            folder, split, options->source, split, options->target, split);
-    return st;
+        st = add_files(source_path, target_path, spec, log, set);
+    return finish(set, st, source_path, spec->classes != NULL);
 }
 
 static at_status add_split(const char *name, const at_dataset_spec *spec, const at_log *log, at_dataset *set)
 {
     char *source, *target;
-    at_status st = at_dataset_find(spec->folder, name, spec->options, &source, &target);
+    at_data_options options = *spec->options; /* its task may be AUTO */
+    options.task = set->task;
+    at_status st = at_dataset_find(spec->folder, name, &options, &source, &target);
     if (st == AT_OK)
         st = add_files(source, target, spec, log, set);
     at_free(source);
@@ -254,14 +275,13 @@ static at_status add_split(const char *name, const at_dataset_spec *spec, const 
 
 at_status at_dataset_load(const at_dataset_spec *spec, const at_log *log, at_dataset *set)
 {
-    begin(set, spec);
-    at_status st = AT_OK;
+    at_status st = begin(set, spec);
     for (const char *at = spec->split; st == AT_OK && at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
         char *name = at_strndup(at, strcspn(at, ","));
         st = name ? add_split(name, spec, log, set) : AT_ENOMEM;
         at_free(name);
     }
-    return finish(set, st, spec->split);
+    return finish(set, st, spec->split, spec->classes != NULL);
 }
 
 static void free_side(at_dataset_side *side)
@@ -276,6 +296,8 @@ void at_dataset_free(at_dataset *set)
 {
     free_side(&set->source);
     free_side(&set->target);
+    at_free(set->labels);
+    at_classes_free(&set->classes);
     *set = (at_dataset){0};
 }
 
@@ -294,10 +316,10 @@ static at_status segment_side(const at_dataset *set, const at_dataset_side *side
     for (size_t i = 0; i < set->count; i++) {
         at_text text = {side->text.data + side->starts[i], side->starts[i + 1] - side->starts[i]};
         at_rng rng = side_rng(seed, epoch, i, side == &set->target);
-        at_status st = encode(set->tokenizer, text, set->dropout, &rng, ids);
+        at_status st = text.length ? encode(set, text, set->dropout, &rng, ids) : AT_OK;
         if (st == AT_OK && ids->count - offsets[i] > set->max_length) {
             ids->count = offsets[i];
-            st = encode(set->tokenizer, text, 0, NULL, ids);
+            st = encode(set, text, 0, NULL, ids);
         }
         if (st != AT_OK)
             return st;

@@ -1,4 +1,4 @@
-/* Pairs of a parallel corpus as batches. */
+/* Pairs of a parallel corpus, or texts with labels or without, as batches. */
 #include <string.h>
 #include "base/memory.h"
 #include "data/plan.h"
@@ -34,8 +34,29 @@ static at_status plan(at_loader *loader, uint64_t epoch, size_t *batches)
 /* Arrays of a batch while they are filled. */
 typedef struct filling {
     int32_t *source_offsets, *target_offsets, *source, *in, *out;
+    int32_t *labels;
     uint32_t *examples;
 } filling;
+
+static at_status reserve(const at_dataset *set, const uint32_t *list, size_t count, at_arena *arena,
+                         filling *f)
+{
+    size_t source = 0, target = 0;
+    for (size_t b = 0; b < count; b++) {
+        source += at_dataset_length(&set->source, list[b]);
+        target += at_dataset_length(&set->target, list[b]);
+    }
+    AT_ASSERT(source <= INT32_MAX && target <= INT32_MAX);
+    *f = (filling){.source_offsets = at_arena_array(arena, count + 1, sizeof(int32_t)),
+                   .target_offsets = at_arena_array(arena, count + 1, sizeof(int32_t)),
+                   .source = at_arena_array(arena, source, sizeof(int32_t)),
+                   .in = at_arena_array(arena, target + 1, sizeof(int32_t)),
+                   .out = at_arena_array(arena, target + 1, sizeof(int32_t)),
+                   .labels = set->labels ? at_arena_array(arena, count, sizeof(int32_t)) : NULL,
+                   .examples = at_arena_array(arena, count, sizeof(uint32_t))};
+    bool ok = f->source_offsets && f->target_offsets && f->source && f->in && f->out && f->examples;
+    return ok && (!set->labels || f->labels) ? AT_OK : AT_ENOMEM;
+}
 
 static at_status fill(at_loader *loader, size_t number, at_arena *arena, at_batch *batch)
 {
@@ -43,19 +64,8 @@ static at_status fill(at_loader *loader, size_t number, at_arena *arena, at_batc
     const at_dataset *p = l->set;
     size_t count;
     const uint32_t *list = at_plan_batch(&l->plan, number, &count);
-    size_t source = 0, target = 0;
-    for (size_t b = 0; b < count; b++) {
-        source += at_dataset_length(&p->source, list[b]);
-        target += at_dataset_length(&p->target, list[b]);
-    }
-    AT_ASSERT(source <= INT32_MAX && target <= INT32_MAX);
-    filling f = {.source_offsets = at_arena_array(arena, count + 1, sizeof(int32_t)),
-                 .target_offsets = at_arena_array(arena, count + 1, sizeof(int32_t)),
-                 .source = at_arena_array(arena, source, sizeof(int32_t)),
-                 .in = at_arena_array(arena, target, sizeof(int32_t)),
-                 .out = at_arena_array(arena, target, sizeof(int32_t)),
-                 .examples = at_arena_array(arena, count, sizeof(uint32_t))};
-    if (!f.source_offsets || !f.target_offsets || !f.source || !f.in || !f.out || !f.examples)
+    filling f;
+    if (reserve(p, list, count, arena, &f) != AT_OK)
         return AT_ENOMEM;
     size_t s = 0, t = 0;
     f.source_offsets[0] = f.target_offsets[0] = 0;
@@ -64,16 +74,24 @@ static at_status fill(at_loader *loader, size_t number, at_arena *arena, at_batc
         size_t slen = at_dataset_length(&p->source, i), tlen = at_dataset_length(&p->target, i);
         memcpy(f.source + s, p->source.ids.id + p->source.offsets[i], slen * sizeof(int32_t));
         memcpy(f.out + t, p->target.ids.id + p->target.offsets[i], tlen * sizeof(int32_t));
-        f.in[t] = l->options.bos; /* a target holds at least its </s> */
-        memcpy(f.in + t + 1, p->target.ids.id + p->target.offsets[i], (tlen - 1) * sizeof(int32_t));
+        if (tlen) { /* a target holds at least its </s>; labelled texts have none */
+            f.in[t] = l->options.bos;
+            memcpy(f.in + t + 1, p->target.ids.id + p->target.offsets[i], (tlen - 1) * sizeof(int32_t));
+        }
+        if (f.labels)
+            f.labels[b] = p->labels[i];
         s += slen;
         t += tlen;
         f.source_offsets[b + 1] = (int32_t)s;
         f.target_offsets[b + 1] = (int32_t)t;
         f.examples[b] = i;
     }
-    *batch = (at_batch){
-        {count, f.source_offsets, f.examples}, {count, f.target_offsets, f.examples}, f.source, f.in, f.out};
+    *batch = (at_batch){.source = {count, f.source_offsets, f.examples},
+                        .target = {t ? count : 0, f.target_offsets, f.examples},
+                        .source_ids = f.source,
+                        .target_in = f.in,
+                        .target_out = f.out,
+                        .labels = f.labels};
     return AT_OK;
 }
 

@@ -1,9 +1,9 @@
 /* eval/labels.h - how good labels are: accuracy, F1 of each class, who is taken for whom, calibration.
  *
- * Role    Counts pairs of (true label, given label, its probability); every figure is computed from the counts.
- *         Equal to scikit-learn's accuracy_score, precision_recall_fscore_support and f1_score(average="macro")
- *         with zero_division 0. Calibration error: Guo et al. 2017, "On calibration of modern neural
- *         networks", with equal bins of confidence.
+ * Role    Counts pairs of (true label, given label, its probability); every figure is computed from the
+ *         counts. Equal to scikit-learn's accuracy_score, precision_recall_fscore_support and
+ *         f1_score(average="macro") with zero_division 0. Calibration error: Guo et al. 2017, "On
+ *         calibration of modern neural networks", with equal bins of confidence.
  * Owns    The confusion matrix; at_labels_free. Merging is adding.
  * Shapes  confusion[gold * classes + given].
  * Errors  AT_EARG for a label outside 0 … classes-1; AT_ENOMEM.

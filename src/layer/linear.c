@@ -154,6 +154,7 @@ at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b
 }
 
 const at_op *const at_layer_ops[] = {
-    &at_op_linear, &at_op_embed,    &at_op_layer_norm,    &at_op_rms_norm,
-    &at_op_rotary, &at_op_repeated, &at_op_repeated_step, NULL,
+    &at_op_linear,   &at_op_embed,         &at_op_layer_norm,    &at_op_rms_norm,
+    &at_op_rotary,   &at_op_repeated,      &at_op_repeated_step, &at_op_pool_mean,
+    &at_op_pool_max, &at_op_pool_weighted, &at_op_pick,          NULL,
 };

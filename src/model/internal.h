@@ -8,6 +8,6 @@ bool at_length_fits(at_tape *tape, const char *what, size_t length, size_t most)
 /* The same for every sequence. */
 bool at_rows_fit(at_tape *tape, const char *what, const at_rows *rows, size_t most);
 
-extern const at_family at_family_recurrent, at_family_transformer, at_family_decoder;
-extern const at_op at_op_cross_entropy;
+extern const at_family at_family_recurrent, at_family_transformer, at_family_decoder, at_family_encoder;
+extern const at_op at_op_cross_entropy, at_op_logit_cross_entropy;
 #endif

@@ -1,5 +1,7 @@
-/* Linear + softmax + cross-entropy in one operation: logits exist for some rows at a time, and their gradient
+/* Cross-entropy of logits that are there, and
+ * linear + softmax + cross-entropy in one operation: logits exist for some rows at a time, and their gradient
  * is taken while they are there, so the (tokens x vocabulary) matrix is never held. */
+#include <string.h>
 #include "layer/layer.h"
 #include "model/internal.h"
 
@@ -173,18 +175,82 @@ at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int3
     return at_tape_record(tape, &at_op_cross_entropy, out, (at_var *[]){x, at_param_var(tape, w)}, 2, s);
 }
 
+/* ---------------------------------------------------------------- logits that are there */
+
+typedef struct logit_loss {
+    const at_kernels *k;
+    float *gradient; /* (N,K) for an upstream gradient of 1 */
+    size_t n;
+} logit_loss;
+
+static void logit_backward(at_tape *tape, const at_node *node)
+{
+    const logit_loss *s = node->saved;
+    float *d = at_tape_grad(tape, node->in[0], NULL);
+    if (d)
+        s->k->axpy(d, node->out->grad[0], s->gradient, s->n);
+}
+
+const at_op at_op_logit_cross_entropy = {"logit_cross_entropy", logit_backward};
+
+static size_t largest(const float *row, size_t n)
+{
+    size_t best = 0;
+    for (size_t j = 1; j < n; j++)
+        if (row[j] > row[best])
+            best = j;
+    return best;
+}
+
+at_var *at_logit_cross_entropy(at_tape *tape, at_var *logits, const int32_t *targets,
+                               const at_loss_options *options, at_loss_report *report)
+{
+    if (!logits || !at_expect_rank(tape, "cross-entropy", logits, 2))
+        return NULL;
+    size_t n = (size_t)logits->shape.dim[0], classes = (size_t)logits->shape.dim[1];
+    at_var *out = at_tape_value(tape, at_shape1(1));
+    logit_loss *s = at_tape_saved(tape, 1, sizeof *s);
+    float *gradient = at_tape_saved(tape, n * classes + 1, sizeof *gradient);
+    if (tape->status != AT_OK)
+        return NULL;
+    *s = (logit_loss){tape->exec->kernels, gradient, n * classes};
+    double sum = 0;
+    report->tokens += n;
+    report->judged += n;
+    for (size_t i = 0; i < n; i++) {
+        float *row = gradient + i * classes;
+        AT_ASSERT(targets[i] >= 0 && (size_t)targets[i] < classes);
+        memcpy(row, logits->data + i * classes, classes * sizeof *row);
+        report->right += largest(row, classes) == (size_t)targets[i];
+        sum +=
+            (double)s->k->cross_entropy(row, classes, (size_t)targets[i], options->smoothing, options->scale);
+    }
+    report->loss += sum;
+    out->data[0] = (float)(sum * (double)options->scale);
+    if (options->scale == 0) /* no gradient: the rows are still logits */
+        return out;
+    return at_tape_record(tape, &at_op_logit_cross_entropy, out, &logits, 1, s);
+}
+
+/* ---------------------------------------------------------------- the loss of a model */
+
 at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batch,
                       const at_loss_options *options, at_loss_report *report)
 {
     const at_family *f = model->family;
-    if (f->loss)
-        return f->loss(model, tape, batch, options, report);
+    at_loss_report own = {0};
+    if (f->loss) {
+        at_var *sum = f->loss(model, tape, batch, options, &own);
+        if (report)
+            *report = own;
+        return sum;
+    }
     at_var *memory = f->encode ? f->encode(model, tape, batch) : NULL;
     at_var *rows = memory || !f->encode ? f->decode(model, tape, batch, memory) : NULL;
     double sum = 0;
     at_var *loss =
         rows ? at_cross_entropy(tape, rows, f->output(model), batch->target_out, options, &sum) : NULL;
     if (report)
-        *report = (at_loss_report){sum, at_rows_total(&batch->target)};
+        *report = (at_loss_report){.loss = sum, .tokens = at_rows_total(&batch->target)};
     return loss;
 }

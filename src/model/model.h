@@ -29,6 +29,7 @@
 typedef struct at_vocabulary {
     int64_t source, target; /* pieces; the same tokenizer when joint */
     int32_t pad, bos, eos, unk;
+    int64_t labels; /* classes to choose from; 0: the model is no classifier */
 } at_vocabulary;
 
 typedef struct at_loss_options {
@@ -40,7 +41,9 @@ typedef struct at_loss_options {
 
 typedef struct at_loss_report {
     double loss;   /* sum over tokens; with smoothing 0 and z 0 it is -log p(target) */
-    size_t tokens; /* target rows, end of sentence included */
+    size_t tokens; /* target rows, end of sentence included; for an encoder alone, what was predicted */
+    size_t judged; /* predictions that were compared with the truth; 0: none were */
+    size_t right;  /* those that hit it */
 } at_loss_report;
 
 typedef struct at_state at_state;
@@ -49,7 +52,7 @@ typedef struct at_model at_model;
 /* What a family does. Hooks that its kind does not name are NULL.
  * encoder–decoder: encode, decode, all state hooks, output;
  * decoder alone:   decode (memory NULL), state_shape, state_step, output; slots have no source;
- * encoder alone:   encode, loss; output if it has logits of pieces. */
+ * encoder alone:   encode, loss, pool; classify for labels; layer; output if it has logits of pieces. */
 typedef enum at_family_kind { AT_ENCODER_DECODER, AT_DECODER_ONLY, AT_ENCODER_ONLY } at_family_kind;
 
 typedef struct at_family {
@@ -65,9 +68,19 @@ typedef struct at_family {
     at_var *(*encode)(const at_model *model, at_tape *tape, const at_batch *batch);
     /* Training: all target rows of the batch against memory -> (N_target, D) before the output product. */
     at_var *(*decode)(const at_model *model, at_tape *tape, const at_batch *batch, at_var *memory);
-    /* at_model_loss of this family; NULL: cross-entropy of decode's rows against target_out. */
+    /* at_model_loss of this family, adding to *report; NULL: cross-entropy of decode's rows against
+     * target_out. */
     at_var *(*loss)(const at_model *model, at_tape *tape, const at_batch *batch,
                     const at_loss_options *options, at_loss_report *report);
+    /* Encoder alone: rows of encode (N,D) -> one a sequence (B,D). *weights, where pooling has some, is how
+     * much each row counted (N), and else NULL; weights may be NULL. */
+    at_var *(*pool)(const at_model *model, at_tape *tape, at_var *x, const at_rows *rows,
+                    const float **weights);
+    at_var *(*classify)(const at_model *model, at_tape *tape,
+                        at_var *pooled); /* (B,D) -> logits (B,labels) */
+    /* Source rows after so many layers; 0: the pieces' vectors without their places, before any attention.
+     * AT_EARG sticks for a layer that is not there. NULL: this family cannot. */
+    at_var *(*layer)(const at_model *model, at_tape *tape, const at_batch *batch, size_t layer);
     /* Running (model/state.h): sizes of the state; keeps what cross attention needs of memory for the new
      * sources; new rows for slots -> (rows, D). */
     void (*state_shape)(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
@@ -108,6 +121,9 @@ at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batc
  * their own. *sum: over rows, before the scale. */
 at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int32_t *targets,
                          const at_loss_options *options, double *sum);
+/* The same of logits (N,K) that are there; adds to *report what it counts. */
+at_var *at_logit_cross_entropy(at_tape *tape, at_var *logits, const int32_t *targets,
+                               const at_loss_options *options, at_loss_report *report);
 /* Rows before the output product (N,D) -> logits (N,V). */
 at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows);
 /* Packs what products read, for running. Call once after loading, before sharing. */

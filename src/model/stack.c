@@ -278,7 +278,8 @@ at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x
         r.caches = at_tape_saved(r.tape, pass->rows->count, sizeof *r.caches);
     if (pass->state && !r.caches)
         return NULL;
-    for (size_t i = 0; i < spec->layers && x; i++) {
+    size_t layers = pass->layers ? pass->layers : spec->layers;
+    for (size_t i = 0; i < layers && x; i++) {
         const at_stack_block *b = &stack->blocks[i];
         at_var *y = self_attention(&r, b, i, enter(&r, x, &b->self_norm));
         x = leave(&r, x, y, &b->self_norm);
@@ -289,7 +290,7 @@ at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x
         y = feed_forward(&r, b, enter(&r, x, &b->ffn_norm));
         x = leave(&r, x, y, &b->ffn_norm);
     }
-    return spec->norm == AT_PRE_NORM && x ? at_norm_run(r.tape, x, &stack->last) : x;
+    return spec->norm == AT_PRE_NORM && !pass->layers && x ? at_norm_run(r.tape, x, &stack->last) : x;
 }
 
 /* ---------------------------------------------------------------- state */

@@ -83,6 +83,7 @@ typedef struct at_stack_pass {
     at_state *state;            /* running: new rows for these slots, which the caller has extended */
     const int *slots;           /* (rows->count) */
     const int32_t *starts;      /* (rows->count) from at_state_advance */
+    size_t layers;              /* only the first so many, without the norm at the end; 0: all */
 } at_stack_pass;
 
 at_status at_stack_declare(at_params *params, const at_stack_spec *spec, at_stack *stack);

@@ -1,5 +1,6 @@
 /* config.json: flat keys as Hugging Face's class has them, and ours under "attend", from which we build. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
 #include "layer/layer.h"
@@ -80,7 +81,6 @@ static void put_marian(json_t *config, const json_t *options, bool *ok)
         if (value)
             put(config, marian_keys[i].theirs, json_deep_copy(value), ok);
     }
-    put(config, "is_encoder_decoder", json_true(), ok);
     put(config, "tie_word_embeddings", json_boolean(!option_is(options, "tied", "none")), ok);
     if (option_is(options, "family", "recurrent"))
         return;
@@ -88,6 +88,18 @@ static void put_marian(json_t *config, const json_t *options, bool *ok)
     put(config, "static_position_embeddings", json_boolean(option_is(options, "positions", "sinusoidal")),
         ok);
     put(config, "share_encoder_decoder_embeddings", json_boolean(option_is(options, "tied", "all")), ok);
+}
+
+/* Names of labels as Hugging Face has them, both ways round. */
+static void put_labels(json_t *config, const json_t *labels, bool *ok)
+{
+    json_t *numbers = json_object();
+    void *object = (void *)(uintptr_t)labels;
+    for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it))
+        put(numbers, json_string_value(json_object_iter_value(it)),
+            json_integer(strtoll(json_object_iter_key(it), NULL, 10)), ok);
+    put(config, "id2label", json_deep_copy(labels), ok);
+    put(config, "label2id", numbers, ok);
 }
 
 static json_t *attend_section(const at_folder_content *content, json_t *options, bool *ok)
@@ -122,7 +134,10 @@ json_t *at_config_write(const at_folder_content *content)
         put(config, "dtype", json_string(stored_type(content->type)), &ok);
         put_vocabulary(config, &model->vocabulary, &ok);
         put_marian(config, options, &ok);
+        put(config, "is_encoder_decoder", json_boolean(model->family->kind == AT_ENCODER_DECODER), &ok);
         put_generation(config, options, content->decode, &ok);
+        if (content->labels)
+            put_labels(config, content->labels, &ok);
         put(config, "attend", attend_section(content, options, &ok), &ok);
     }
     json_decref(options);
@@ -157,6 +172,10 @@ static at_status read_vocabulary(const json_t *config, at_vocabulary *v)
         st = read_id(config, "eos_token_id", limit, &v->eos);
     if (st == AT_OK)
         st = read_id(config, "unk_token_id", limit, &v->unk);
+    const json_t *labels = json_object_get(config, "id2label");
+    if (st == AT_OK && labels && (!json_is_object(labels) || json_object_size(labels) > MAX_VOCABULARY))
+        st = at_fail(AT_EFORMAT, "field 'id2label': want an object {\"0\": name, …}");
+    v->labels = (int64_t)json_object_size(labels);
     return st;
 }
 

@@ -43,6 +43,7 @@ typedef struct at_folder_content {
     at_type type;         /* of the stored numbers: AT_F32 (0), AT_BF16 or AT_F16 */
     const at_tokenizer *tokenizer;
     const json_t *preprocess, *decode, *data; /* sections for config.json; NULL: left out */
+    const json_t *labels;                     /* id2label of config.json; NULL: no classifier */
     const char *card;                         /* README.md; NULL: a short one is made */
 } at_folder_content;
 

@@ -73,6 +73,8 @@ json_t *at_journal_validation(const at_validation *v)
         ok = json_object_set_new(line, "bleu", json_real(v->scores.bleu)) == 0;
     if (ok && isfinite(v->scores.chrf))
         ok = json_object_set_new(line, "chrf", json_real(v->scores.chrf)) == 0;
+    if (ok && isfinite(v->scores.accuracy))
+        ok = json_object_set_new(line, "accuracy", json_real(v->scores.accuracy)) == 0;
     if (ok && v->averaged > 0)
         ok = json_object_set_new(line, "averaged", json_integer(v->averaged)) == 0;
     if (ok)

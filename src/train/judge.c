@@ -19,7 +19,7 @@ float *at_judged_block(const at_trainer *trainer)
     return trainer->optimiser->ema ? trainer->optimiser->ema : trainer->params->block;
 }
 
-static at_status measure_loss(at_trainer *trainer, double *loss)
+static at_status measure_loss(at_trainer *trainer, double *loss, double *accuracy)
 {
     at_loader *valid = trainer->task->valid;
     const at_loss_options plain = {.scale = 1};
@@ -37,8 +37,11 @@ static at_status measure_loss(at_trainer *trainer, double *loss)
         st = at_tape_status(trainer->tape);
         sum.loss += part.loss;
         sum.tokens += part.tokens;
+        sum.judged += part.judged;
+        sum.right += part.right;
     }
     at_tape_reset(trainer->tape);
+    *accuracy = sum.judged ? (double)sum.right / (double)sum.judged : NAN;
     *loss = sum.tokens ? sum.loss / (double)sum.tokens : NAN;
     return st;
 }
@@ -49,14 +52,16 @@ at_status at_judge_measure(at_trainer *trainer, float *block, bool score, at_val
     double start = at_clock();
     *v = (at_validation){.step = trainer->progress.step,
                          .epoch = (int64_t)trainer->progress.cursor.epoch + 1,
-                         .scores = {NAN, NAN},
+                         .scores = AT_NO_SCORES,
                          .patience = trainer->options->patience};
     if (trainer->progress.cursor.batch == 0 && v->epoch > 1)
         v->epoch--; /* an epoch that has just ended is the one that is judged */
     point_at(trainer->params, block);
-    at_status st = measure_loss(trainer, &v->loss);
+    double accuracy;
+    at_status st = measure_loss(trainer, &v->loss, &accuracy);
     if (st == AT_OK && score && hooks->score)
         st = hooks->score(hooks->context, trainer->task->model, &v->scores);
+    v->scores.accuracy = accuracy;
     point_at(trainer->params, trainer->params->block);
     trainer->validating += at_clock() - start;
     return st;
@@ -68,6 +73,8 @@ double at_judge_value(const at_train_options *options, const at_validation *v)
         return -v->scores.bleu;
     if (options->best_by && !strcmp(options->best_by, "chrf"))
         return -v->scores.chrf;
+    if (options->best_by && !strcmp(options->best_by, "accuracy"))
+        return -v->scores.accuracy;
     return v->loss;
 }
 

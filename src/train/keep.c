@@ -49,9 +49,10 @@ static json_t *write_best(const at_progress *p)
     const at_validation *v = &p->best_validation;
     if (!p->judged)
         return json_null();
-    return json_pack("{s:f, s:I, s:I, s:o, s:o, s:o}", "value", p->best, "step", (json_int_t)v->step, "epoch",
-                     (json_int_t)v->epoch, "loss", real_or_null(v->loss), "bleu",
-                     real_or_null(v->scores.bleu), "chrf", real_or_null(v->scores.chrf));
+    return json_pack("{s:f, s:I, s:I, s:o, s:o, s:o, s:o}", "value", p->best, "step", (json_int_t)v->step,
+                     "epoch", (json_int_t)v->epoch, "loss", real_or_null(v->loss), "bleu",
+                     real_or_null(v->scores.bleu), "chrf", real_or_null(v->scores.chrf), "accuracy",
+                     real_or_null(v->scores.accuracy));
 }
 
 static json_t *write_interval(const at_interval *i)
@@ -153,7 +154,7 @@ static at_status read_best(const json_t *state, at_progress *p)
 {
     const json_t *best = json_object_get(state, "best");
     at_validation *v = &p->best_validation;
-    *v = (at_validation){.loss = NAN, .scores = {NAN, NAN}};
+    *v = (at_validation){.loss = NAN, .scores = AT_NO_SCORES};
     p->judged = best && !json_is_null(best);
     if (!p->judged)
         return AT_OK;
@@ -168,6 +169,8 @@ static at_status read_best(const json_t *state, at_progress *p)
         st = at_json_real_or(best, "bleu", -1e300, 1e300, &v->scores.bleu);
     if (st == AT_OK)
         st = at_json_real_or(best, "chrf", -1e300, 1e300, &v->scores.chrf);
+    if (st == AT_OK)
+        st = at_json_real_or(best, "accuracy", 0, 1, &v->scores.accuracy);
     return st;
 }
 

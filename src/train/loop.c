@@ -279,7 +279,7 @@ static at_status begin_anew(at_trainer *t)
         return at_fail(AT_EARG, "%s: a training is kept here already; resume it, or choose another folder",
                        t->task->out);
     t->progress =
-        (at_progress){.lr_factor = 1, .extra = -1, .best_validation = {.loss = NAN, .scores = {NAN, NAN}}};
+        (at_progress){.lr_factor = 1, .extra = -1, .best_validation = {.loss = NAN, .scores = AT_NO_SCORES}};
     at_status st = at_loader_seek(t->task->train, t->progress.cursor);
     if (st == AT_OK)
         st = at_journal_open(&t->journal, t->task->out, 0);

@@ -18,6 +18,7 @@
  */
 #ifndef AT_TRAIN_LOOP_H
 #define AT_TRAIN_LOOP_H
+#include <math.h>
 #include "base/log.h"
 #include "data/loader.h"
 #include "store/folder.h"
@@ -26,7 +27,10 @@
 /* What the caller's scoring found; NaN: not measured. */
 typedef struct at_train_scores {
     double bleu, chrf;
+    double accuracy; /* part of the predictions that were right, 0 … 1; the loop counts it itself */
 } at_train_scores;
+
+#define AT_NO_SCORES ((at_train_scores){NAN, NAN, NAN})
 
 typedef struct at_train_progress {
     int64_t step, max_steps;    /* max_steps 0: no limit */

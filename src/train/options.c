@@ -42,7 +42,7 @@ const at_field at_train_fields[] = {
     {"score_lines", AT_FIELD_INT, AT(score_lines), "0", 0, 1e9, NULL,
      "translate only the first lines; 0: all"},
     {"best_by", AT_FIELD_TEXT, AT(best_by), "loss", 0, 0, NULL,
-     "what makes a model the best: loss, or bleu, chrf"},
+     "what makes a model the best: loss, or accuracy of an encoder, or bleu, chrf"},
     {"checkpoint_every", AT_FIELD_INT, AT(checkpoint_every), "0", 0, 1e9, NULL,
      "updates between checkpoints; 0: at each validation"},
     {"keep", AT_FIELD_INT, AT(keep), "3", 1, 10000, NULL, "checkpoints kept (at least average_last)"},
@@ -71,9 +71,10 @@ at_status at_train_options_check(const at_train_options *o)
                        "this training would never end: give one of max_steps, max_epochs, max_minutes, "
                        "patience");
     bool by_loss = !o->best_by || !strcmp(o->best_by, "loss");
-    if (!by_loss && strcmp(o->best_by, "bleu") != 0 && strcmp(o->best_by, "chrf") != 0)
-        return at_fail(AT_EARG, "option 'best_by': '%s' is none of loss, bleu, chrf", o->best_by);
-    if (!by_loss && o->score_every == 0)
+    bool by_accuracy = o->best_by && !strcmp(o->best_by, "accuracy");
+    if (!by_loss && !by_accuracy && strcmp(o->best_by, "bleu") != 0 && strcmp(o->best_by, "chrf") != 0)
+        return at_fail(AT_EARG, "option 'best_by': '%s' is none of loss, accuracy, bleu, chrf", o->best_by);
+    if (!by_loss && !by_accuracy && o->score_every == 0)
         return at_fail(AT_EARG,
                        "option 'best_by': %s is known only where the validation set is translated; set "
                        "score_every to 1",

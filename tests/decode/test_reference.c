@@ -20,7 +20,8 @@ static void next_pieces(toy *t, const toy_batch *source, const sentence *s, doub
     b.target_offsets[1] = (int32_t)s->length + 1;
     b.in[0] = t->model->vocabulary.bos;
     memcpy(b.in + 1, s->ids, s->length * sizeof *s->ids);
-    b.batch = (at_batch){{1, b.source_offsets, NULL}, {1, b.target_offsets, NULL}, b.source, b.in, b.out};
+    b.batch =
+        (at_batch){{1, b.source_offsets, NULL}, {1, b.target_offsets, NULL}, b.source, b.in, b.out, NULL};
     at_tape_begin(t->tape, AT_TAPE_RUN, 0, 0);
     at_var *memory = t->model->family->encode(t->model, t->tape, &b.batch);
     const at_var *logits =

@@ -1,5 +1,6 @@
 /* Every layer against finite differences, by its rows and by its parameters. */
 #include "layer/multi_head.h"
+#include "layer/pool.h"
 #include "layer/rotary.h"
 #include "layer/repeated.h"
 #include "tests/gradient.h"
@@ -344,6 +345,56 @@ static void heads_of_one_two_and_three_sources(void **state)
     }
 }
 
+typedef struct pool_case {
+    const at_rows *rows;
+    at_pooling pooling;
+    const at_pool_weights *weights;
+} pool_case;
+
+static at_var *pooled(at_tape *tape, at_var *const *x, const void *context)
+{
+    const pool_case *c = context;
+    return c->weights ? at_pool_attention(tape, c->weights, x[0], c->rows, NULL)
+                      : at_pool_rows(tape, x[0], c->rows, c->pooling);
+}
+
+/* One sequence is empty, one has a single row. */
+static void pools(void **state)
+{
+    (void)state;
+    static const int64_t widths[] = {1, 3, 18};
+    for (size_t i = 0; i < 3 * 3; i++) {
+        at_params params = {0};
+        at_pool_weights weights;
+        pool_case c = {&rows, i % 3 == 1 ? AT_POOL_MAX : AT_POOL_MEAN, NULL};
+        if (i % 3 == 2) {
+            check_ok(at_pool_declare(&params, "pool.", (size_t)widths[i / 3], 4, &weights));
+            fill(&params);
+            c.weights = &weights;
+        }
+        gradient_check(&(gradient_case){.name = "pool",
+                                        .build = pooled,
+                                        .context = &c,
+                                        .leaves = {at_shape2(9, widths[i / 3])},
+                                        .params = i % 3 == 2 ? &params : NULL,
+                                        .spread = 2});
+        at_params_free(&params);
+    }
+}
+
+static at_var *picked(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    static const int32_t index[] = {2, 0, 2, 4};
+    return at_pick_rows(tape, x[0], index, 4);
+}
+
+static void rows_picked(void **state)
+{
+    (void)state;
+    gradient_check(&(gradient_case){.name = "pick", .build = picked, .leaves = {at_shape2(5, 7)}});
+}
+
 static void no_operation_escapes(void **state)
 {
     (void)state;
@@ -362,6 +413,8 @@ int main(void)
         cmocka_unit_test(rows_that_want_no_gradient),
         cmocka_unit_test(embeddings),
         cmocka_unit_test(heads_of_one_two_and_three_sources),
+        cmocka_unit_test(pools),
+        cmocka_unit_test(rows_picked),
         cmocka_unit_test(no_operation_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

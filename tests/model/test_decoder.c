@@ -209,7 +209,7 @@ static void options_that_cannot_be_are_refused(void **state)
         {"{\"norm\": \"post\"}", "norm"},
         {"{\"encoder_layers\": 2}", "encoder_layers"},
     };
-    const at_vocabulary v = {9, 9, 0, 1, 2, 3};
+    const at_vocabulary v = {9, 9, 0, 1, 2, 3, 0};
     at_model *model;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         json_t *options = json_loads(bad[i].options, 0, NULL);

@@ -140,6 +140,22 @@ static void a_loss_without_backward_keeps_nothing(void **state)
     toy_close(&t);
 }
 
+static at_var *loss_of_logits(at_tape *tape, at_var *const *x, const void *context)
+{
+    (void)context;
+    static const int32_t truth[] = {2, 0, 2};
+    const at_loss_options options = {.smoothing = 0.1f, .scale = 0.7f};
+    at_loss_report report = {0};
+    return at_logit_cross_entropy(tape, x[0], truth, &options, &report);
+}
+
+static void logits_that_are_there(void **state)
+{
+    (void)state;
+    gradient_check(&(gradient_case){
+        .name = "logits", .build = loss_of_logits, .leaves = {at_shape2(3, 5)}, .spread = 2});
+}
+
 static void no_operation_escapes(void **state)
 {
     (void)state;
@@ -156,6 +172,7 @@ int main(void)
         cmocka_unit_test(every_score),
         cmocka_unit_test(chunks_of_logits_add_up),
         cmocka_unit_test(a_loss_without_backward_keeps_nothing),
+        cmocka_unit_test(logits_that_are_there),
         cmocka_unit_test(no_operation_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

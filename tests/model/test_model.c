@@ -158,7 +158,7 @@ static void options_that_cannot_be_are_refused(void **state)
         {"{\"d_modle\": 16}", "d_model"},
         {"{\"heads\": \"four\"}", "heads"},
     };
-    const at_vocabulary joint = {9, 9, 0, 1, 2, 3}, apart = {9, 8, 0, 1, 2, 3};
+    const at_vocabulary joint = {9, 9, 0, 1, 2, 3, 0}, apart = {9, 8, 0, 1, 2, 3, 0};
     at_model *model;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         json_t *options = json_loads(bad[i].options, 0, NULL);

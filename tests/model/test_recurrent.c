@@ -534,7 +534,7 @@ static void bad_options_are_refused_with_the_reason(void **state)
         {"{\"decoder_layers\": 17}", "decoder_layers"},
         {"{\"heads\": 4}", "heads"},
     };
-    const at_vocabulary vocabulary = {11, 11, 0, 1, 2, 3};
+    const at_vocabulary vocabulary = {11, 11, 0, 1, 2, 3, 0};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *section = json_loads(cases[i].options, 0, NULL);
         at_model *model = NULL;
@@ -542,7 +542,7 @@ static void bad_options_are_refused_with_the_reason(void **state)
         assert_null(model);
         json_decref(section);
     }
-    const at_vocabulary two = {11, 12, 0, 1, 2, 3};
+    const at_vocabulary two = {11, 12, 0, 1, 2, 3, 0};
     json_t *tied = json_loads("{\"tied\": \"all\"}", 0, NULL);
     at_model *model = NULL;
     check_fails(at_model_new("recurrent", tied, &two, &model), AT_EARG, "one vocabulary");
@@ -552,7 +552,7 @@ static void bad_options_are_refused_with_the_reason(void **state)
 static at_status use_memory(void *context)
 {
     (void)context;
-    const at_vocabulary vocabulary = {TOY_VOCABULARY, TOY_VOCABULARY, 0, 1, 2, 3};
+    const at_vocabulary vocabulary = {TOY_VOCABULARY, TOY_VOCABULARY, 0, 1, 2, 3, 0};
     at_model *model = NULL;
     at_state *running = NULL;
     at_status st = at_model_new("recurrent", NULL, &vocabulary, &model);

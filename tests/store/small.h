@@ -29,7 +29,7 @@ static inline at_tokenizer *small_tokenizer(void)
 /* options: the section "model", single quotes for double ones. */
 static inline at_model *small_model(const char *options, uint64_t seed)
 {
-    static const at_vocabulary vocabulary = {12, 12, 0, 1, 2, 3};
+    static const at_vocabulary vocabulary = {12, 12, 0, 1, 2, 3, 0};
     char text[512];
     snprintf(text, sizeof text, "%s", options);
     for (char *p = text; *p; p++)

@@ -29,7 +29,7 @@ static inline const char *small_folder(const char *name, const char *preprocess)
 {
     at_tokenizer *tokenizer = small_tokenizer();
     int64_t pieces = at_tokenizer_size(tokenizer);
-    at_vocabulary vocabulary = {pieces, pieces, 0, 1, 2, 3};
+    at_vocabulary vocabulary = {pieces, pieces, 0, 1, 2, 3, 0};
     json_t *options = json_pack("{s:i,s:i,s:i,s:i,s:i,s:i}", "encoder_layers", 1, "decoder_layers", 2,
                                 "d_model", 16, "ffn", 16, "heads", 2, "max_length", 24);
     json_t *section = preprocess ? json_loads(preprocess, 0, NULL) : NULL;
