@@ -126,7 +126,7 @@ static float *as_rows(const attention *a, size_t input, size_t heads, size_t pos
     return rows;
 }
 
-/* Keys or values with the past before them, (B,H,S,D), as an output too; then only the rows that are there. */
+/* Keys or values with the past before them: (B,H,S,D) as an output too, then only the rows that are there. */
 static const float *cached_rows(attention *a, size_t input, size_t past_input, size_t output, size_t d)
 {
     onnx_case *c = a->c;
