@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Operator cases of our own for build/attend-conformance, in the layout of ONNX's (tests/conformance/README.md).
 
-Expected values are computed in float64 from the formulas of ONNX's operator specification, by numpy 2 and, for
-the recurrent operators, PyTorch 2; no numbers of ONNX's own cases are copied.
+Expected values are computed in float64 by numpy 2 from the formulas of ONNX's operator specification; no numbers of
+ONNX's own cases are copied.
 
     tools/golden_conformance.py tests/data/conformance            # the cases of the test
     tools/golden_conformance.py FOLDER --many 500 --seed 7        # random ones, to look for what those miss
@@ -254,6 +254,95 @@ def cross_entropy(name, rng, shape, reduction, weighted=False, ignore=None, log_
     return name, case
 
 
+FUNCTIONS = {
+    "Affine": lambda x, a, b: a * x + b, "Elu": lambda x, a, b: np.where(x > 0, x, a * np.expm1(x)),
+    "HardSigmoid": lambda x, a, b: np.clip(a * x + b, 0, 1), "LeakyRelu": lambda x, a, b: np.where(x > 0, x, a * x),
+    "Relu": lambda x, a, b: np.maximum(x, 0), "ScaledTanh": lambda x, a, b: a * np.tanh(b * x),
+    "Sigmoid": lambda x, a, b: 1 / (1 + np.exp(-x)), "Softplus": lambda x, a, b: np.log1p(np.exp(x)),
+    "Softsign": lambda x, a, b: x / (1 + abs(x)), "Tanh": lambda x, a, b: np.tanh(x),
+    "ThresholdedRelu": lambda x, a, b: np.where(x > a, x, 0),
+}
+TAKES = {"Affine": (1, 0), "Elu": (1, None), "HardSigmoid": (0.2, 0.5), "LeakyRelu": (0.01, None),
+         "ScaledTanh": (1, 1), "ThresholdedRelu": (1, None)}  # usual alpha and beta
+
+
+def gate_functions(a, op, directions):
+    """A list of functions for each direction; alphas and betas are consumed by those that take one."""
+    usual = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}[op]
+    names = a.get("activations", usual * directions)
+    values = [list(a.get("activation_alpha", [])), list(a.get("activation_beta", []))]
+    made = []
+    for name in names:
+        own = [None if usual is None else values[i].pop(0) if values[i] else usual
+               for i, usual in enumerate(TAKES.get(name, (None, None)))]
+        made.append(lambda x, name=name, own=own: FUNCTIONS[name](x, *own))
+    each = len(usual)
+    return [made[i * each:(i + 1) * each] for i in range(directions)]
+
+
+def cell_step(op, a, x, h, c, w, r, b, p, f):
+    """One step of one sequence; w, r, b by ONNX's order of gates (GRU z r h, LSTM i o f c)."""
+    clip = a.get("clip", 0)
+    held = (lambda y: np.clip(y, -clip, clip)) if clip else (lambda y: y)
+    d = h.shape[0]
+    from_x, wb, rb = w @ x, b[:len(w)], b[len(w):]
+    part = lambda y, i: y[i * d:(i + 1) * d]  # noqa: E731
+    from_h = r @ h
+    if op == "RNN":
+        return f[0](held(from_x + from_h + wb + rb)), c
+    both = from_x + from_h + wb + rb
+    if op == "GRU":
+        z, reset = f[0](held(part(both, 0))), f[0](held(part(both, 1)))
+        if a.get("linear_before_reset"):
+            new = part(from_x + wb, 2) + reset * part(from_h + rb, 2)
+        else:
+            new = part(from_x + wb + rb, 2) + part(r, 2) @ (reset * h)
+        return (1 - z) * f[1](held(new)) + z * h, c
+    i = f[0](held(part(both, 0) + part(p, 0) * c))
+    forget = 1 - i if a.get("input_forget") else f[0](held(part(both, 2) + part(p, 2) * c))
+    c = forget * c + i * f[1](held(part(both, 3)))
+    return f[0](held(part(both, 1) + part(p, 1) * c)) * f[2](held(c)), c
+
+
+def recurrent(name, rng, op, sizes, attributes=(), given=()):
+    """sizes: steps, batch, input width, hidden width; given: those of B, lens, h, c, P that there are."""
+    steps, batch, width, d = sizes
+    a = dict(attributes)
+    directions = 2 if a.get("direction") == "bidirectional" else 1
+    gates = {"RNN": 1, "GRU": 3, "LSTM": 4}[op]
+    draw = lambda *shape: rng.standard_normal(shape).astype(np.float32) * np.float32(0.5)  # noqa: E731
+    x, w, r = draw(steps, batch, width), draw(directions, gates * d, width), draw(directions, gates * d, d)
+    b = draw(directions, 2 * gates * d) if "B" in given else np.zeros((directions, 2 * gates * d))
+    p = draw(directions, 3 * d) if "P" in given else np.zeros((directions, 3 * d))
+    lens = rng.integers(1, steps + 1, batch) if "lens" in given else np.full(batch, steps)
+    first = {n: draw(directions, batch, d) if n in given else np.zeros((directions, batch, d)) for n in "hc"}
+    y, last_h, last_c = np.zeros((steps, directions, batch, d)), *(np.array(first[n], float) for n in "hc")
+    functions = gate_functions(a, op, directions)
+    for n in range(directions):
+        for i in range(batch):
+            order = list(range(lens[i]))
+            if n == 1 or a.get("direction") == "reverse":
+                order.reverse()
+            for t in order:
+                last_h[n, i], last_c[n, i] = cell_step(op, a, x[t, i].astype(float), last_h[n, i], last_c[n, i],
+                                                       w[n], r[n], b[n], p[n], functions[n])
+                y[t, n, i] = last_h[n, i]
+    case = Case(op, 22, dict(a, hidden_size=d))
+    turned = a.get("layout", 0) == 1
+    state = (lambda s: s.transpose(1, 0, 2)) if turned else (lambda s: s)
+    inputs = [(x.transpose(1, 0, 2) if turned else x, True), (w, True), (r, True), (b, "B" in given),
+              (lens.astype(np.int64), "lens" in given), (state(first["h"]), "h" in given)]
+    if op == "LSTM":
+        inputs += [(state(first["c"]), "c" in given), (p, "P" in given)]
+    for i, (array, there) in enumerate(inputs):
+        case.add("in", array if there else None, "I64" if i == 4 else "F32")
+    case.add("out", y.transpose(2, 0, 1, 3) if turned else y)
+    case.add("out", state(last_h))
+    if op == "LSTM":
+        case.add("out", state(last_c))
+    return name, case
+
+
 def chosen(rng):
     """One of each thing that can go wrong."""
     yield attention("attention_3d_grouped_causal", rng, True, (2, 4, 2, 5, 5, 8, 6), {"is_causal": 1})
@@ -288,6 +377,17 @@ def chosen(rng):
     yield cross_entropy("loss_mean_weighted_ignored", rng, (4, 5, 3), "mean", weighted=True, ignore=-1)
     yield cross_entropy("loss_none_log_prob", rng, (3, 4, 2, 2), "none", ignore=2, log_prob=True)
     yield cross_entropy("loss_sum", rng, (6, 5), "sum", weighted=True)
+    yield recurrent("rnn_both_ways", rng, "RNN", (4, 2, 3, 5), {"direction": "bidirectional"}, ("B", "lens", "h"))
+    yield recurrent("rnn_functions", rng, "RNN", (3, 2, 3, 4),
+                    {"direction": "bidirectional", "activations": ["Affine", "LeakyRelu"],
+                     "activation_alpha": [0.5, 0.25], "activation_beta": [0.125]}, ("B",))
+    yield recurrent("gru_reset_before", rng, "GRU", (4, 3, 2, 5), {"layout": 1}, ("B", "lens", "h"))
+    yield recurrent("gru_reset_after_reverse", rng, "GRU", (4, 3, 2, 5),
+                    {"direction": "reverse", "linear_before_reset": 1, "clip": 0.5}, ("B", "lens"))
+    yield recurrent("lstm_peepholes", rng, "LSTM", (4, 3, 2, 5), {"direction": "bidirectional"},
+                    ("B", "lens", "h", "c", "P"))
+    yield recurrent("lstm_coupled_functions", rng, "LSTM", (3, 2, 2, 4),
+                    {"layout": 1, "input_forget": 1, "clip": 1.5, "activations": ["HardSigmoid", "Softsign", "Elu"]})
 
 
 def random_attention(name, rng):
@@ -320,8 +420,31 @@ def random_attention(name, rng):
     return attention(name, rng, rng.random() < 0.5, (b, hq, hk, t, s, d, w), a, mask, past, lengths, stage, kind)
 
 
+def random_recurrent(name, rng):
+    op = str(rng.choice(["RNN", "GRU", "LSTM"]))
+    a = {"direction": str(rng.choice(["forward", "reverse", "bidirectional"])), "layout": int(rng.integers(0, 2))}
+    if rng.random() < 0.3:
+        a["clip"] = float(np.float32(rng.random() + 0.1))
+    if op == "GRU":
+        a["linear_before_reset"] = int(rng.integers(0, 2))
+    if op == "LSTM" and rng.random() < 0.3:
+        a["input_forget"] = 1
+    if rng.random() < 0.5:
+        count = {"RNN": 1, "GRU": 2, "LSTM": 3}[op] * (1 + (a["direction"] == "bidirectional"))
+        a["activations"] = [str(n) for n in rng.choice(sorted(FUNCTIONS), count)]
+        if rng.random() < 0.5:
+            a["activation_alpha"] = [float(np.float32(x)) for x in rng.random(int(rng.integers(1, count + 1)))]
+    given = [n for n in ("B", "lens", "h", "c", "P") if rng.random() < 0.5]
+    made = recurrent(name, rng, op, tuple(int(n) for n in rng.integers(1, 7, 4)), a, given)
+    tame = all(np.abs(array[0]).max() < 1e3 for array in made[1].arrays["out"])  # functions that run away
+    return made if tame else random_recurrent(name, rng)
+
+
 def random_case(name, rng):
     pick = rng.random()
+    if pick < 0.25:
+        return random_recurrent(name, rng)
+    pick = (pick - 0.25) / 0.75
     shape = tuple(int(n) for n in rng.integers(1, 7, int(rng.integers(2, 5))))
     axis = int(rng.integers(-len(shape), len(shape)))
     if pick < 0.6:

@@ -29,6 +29,9 @@ at_status run_gelu(onnx_case *c);
 at_status run_softmax(onnx_case *c);
 at_status run_log_softmax(onnx_case *c);
 at_status run_cross_entropy(onnx_case *c);
+at_status run_rnn(onnx_case *c);
+at_status run_gru(onnx_case *c);
+at_status run_lstm(onnx_case *c);
 
 /* An axis, counted from the end when negative, of an array of this rank. */
 at_status axis_of(int64_t axis, int rank, int *result);

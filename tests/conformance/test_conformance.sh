@@ -37,7 +37,8 @@ count=$(find "$cases" -name '*.safetensors' | wc -l)
 expect "the best kernels" 0 "$count passed, 0 failed" "$program" "$cases"
 expect "the reference" 0 "$count passed, 0 failed" env ATTEND_KERNELS=ref "$program" "$cases"
 
-for name in attention_mask_rank4_batch layer_norm_axis_1 gelu_exact loss_none_log_prob rotary_3d softmax_axis_0; do
+for name in attention_mask_rank4_batch layer_norm_axis_1 gelu_exact loss_none_log_prob rotary_3d softmax_axis_0 \
+    gru_reset_before lstm_peepholes; do
     copy $name
     spoil "$one" '\000\000\240\100' # 5
     expect "$name with a wrong number" 1 "want 5 (allowed" "$program" "$work/one"
