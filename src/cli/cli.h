@@ -12,6 +12,7 @@ int at_cli_align(int argc, char **argv);
 int at_cli_show(int argc, char **argv);
 int at_cli_eval(int argc, char **argv);
 int at_cli_tokenize(int argc, char **argv);
+int at_cli_attention(int argc, char **argv);
 int at_cli_average(int argc, char **argv);
 int at_cli_bench(int argc, char **argv);
 int at_cli_info(int argc, char **argv);

@@ -19,6 +19,7 @@ static const command commands[] = {
     {"show", at_cli_show, "which word looked at which: a picture of the attention"},
     {"eval", at_cli_eval, "BLEU and chrF of a model or of a file of translations"},
     {"tokenize", at_cli_tokenize, "lines to pieces or ids; trains a tokenizer"},
+    {"attention", at_cli_attention, "numbers for queries, keys and values: every step of the mechanism"},
     {"average", at_cli_average, "the mean of several models' weights"},
     {"bench", at_cli_bench, "time kernels and whole tasks with random weights"},
     {"info", at_cli_info, "this CPU, kernels and libraries; or a model's card"},

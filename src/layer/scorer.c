@@ -219,25 +219,28 @@ at_var *at_scorer_scores(at_tape *tape, at_scorer_run *run, at_var *q, const at_
     return at_score_dot(tape, q, run->keys, pairs, 1);
 }
 
+at_var *at_scorer_share(at_tape *tape, at_scorer_run *run, at_var *q)
+{
+    if (!run || !run->centre_hidden)
+        return NULL;
+    at_var *hidden = at_activate(tape, at_repeated_step(tape, run->centre_hidden, q, NULL), AT_TANH);
+    return at_linear(tape, hidden, run->scorer->centre_out, NULL, AT_SIGMOID);
+}
+
 at_var *at_scorer_weights(at_tape *tape, at_scorer_run *run, at_var *q, const at_pairs *pairs,
                           const at_pair_mask *mask)
 {
     at_var *scores = at_scorer_scores(tape, run, q, pairs);
     if (!scores)
         return NULL;
-    const at_scorer *scorer = run->scorer;
-    const at_scorer_spec *s = &scorer->spec;
+    const at_scorer_spec *s = &run->scorer->spec;
     at_pair_mask all = mask ? *mask : (at_pair_mask){0};
-    at_var *share = NULL;
     if (s->local != AT_LOCAL_NONE)
         all.reach = s->reach;
-    if (s->local == AT_LOCAL_PREDICTIVE) {
-        at_var *hidden = at_activate(tape, at_repeated_step(tape, run->centre_hidden, q, NULL), AT_TANH);
-        share = at_linear(tape, hidden, scorer->centre_out, NULL, AT_SIGMOID);
-        all.share = share;
-        if (!share)
-            return NULL;
-    }
+    at_var *share = at_scorer_share(tape, run, q);
+    all.share = share;
+    if (s->local == AT_LOCAL_PREDICTIVE && !share)
+        return NULL;
     at_var *weights = at_pairs_normalise(tape, at_pairs_mask(tape, scores, pairs, &all), pairs, s->normalise);
     return share ? at_pairs_focus(tape, weights, share, pairs, s->reach) : weights;
 }

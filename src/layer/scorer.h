@@ -70,6 +70,7 @@ size_t at_scorer_key_width(const at_scorer *scorer); /* of those, a head's */
  * as declared and begun. */
 at_var *at_scorer_weights(at_tape *tape, at_scorer_run *run, at_var *q, const at_pairs *pairs,
                           const at_pair_mask *mask);
-/* Its first step alone: raw scores. */
+/* Its steps alone: local-p's centre as a share of the keys (Nq,1), NULL otherwise; and raw scores. */
+at_var *at_scorer_share(at_tape *tape, at_scorer_run *run, at_var *q);
 at_var *at_scorer_scores(at_tape *tape, at_scorer_run *run, at_var *q, const at_pairs *pairs);
 #endif
