@@ -136,8 +136,8 @@ static void every_cell_at_odd_widths(void **state)
 }
 
 /* One step of a GRU by hand: D = 1, x = (0, ln 3, 1), u = (0, 0, 2), h = 5. r = 1/2, z = 3/4,
- * n = tanh(1 + 1/2 * 2), h' = n + 3/4 (5 - n). With the reset before, u of n is what the product with r h gave:
- * n = tanh(1 + 2). */
+ * n = tanh(1 + 1/2 * 2), h' = n + 3/4 (5 - n). With the reset before, u of n is what the product with
+ * r h gave: n = tanh(1 + 2). */
 static void a_gru_by_hand(void **state)
 {
     (void)state;
