@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "base/rng.h"
 
-/* Gradients and borrowed blocks: kept by classes of size, four to an octave, so a block fits any later request
- * of its class and is at most a quarter too large. */
+/* Gradients and borrowed blocks: kept by classes of size, four to an octave, so a block fits any later
+ * request of its class and is at most a quarter too large. */
 enum { LEAST_BITS = 8, STEPS = 4, CLASSES = STEPS * 44, HEADER = 64 };
 
 typedef struct block {
