@@ -31,7 +31,7 @@ match($0, /^[0-9]+: /) {
     text[id] = text[id] $0 "\n"
     if (index($0, "[ RUN      ]")) run[id]++
     if (index($0, "[       OK ]")) good[id]++
-    if (index($0, "[  SKIPPED ] ") && !index($0, " test(s)")) skipped[id]++
+    if (index($0, "[  SKIPPED ] ") && !index($0, " test(s)") && !told[$0]++) skipped[id]++ # told again at the end
     next
 }
 /^ *[0-9]+\/[0-9]+ Test +#[0-9]+:/ {
