@@ -25,6 +25,7 @@ typedef struct pages_spec {
     size_t rows, columns;
     int layers, heads;
     size_t models;
+    bool cross_only;
 } pages_spec;
 
 typedef struct pages {
@@ -120,7 +121,8 @@ static void pages_make(pages *p, const pages_spec *spec)
         p->target[i] = pages_target[i % PAGES_WORDS];
     for (size_t i = 0; i < spec->columns; i++)
         p->source[i] = pages_source[i % PAGES_WORDS];
-    for (size_t k = 0; k < PAGES_SHEETS; k++) {
+    size_t sheets = spec->cross_only ? 1 : PAGES_SHEETS;
+    for (size_t k = 0; k < sheets; k++) {
         bool from_source = kinds[k] == AT_ENCODER_SELF, to_source = kinds[k] != AT_DECODER_SELF;
         at_page_sheet *s = &p->sheet[k];
         *s = (at_page_sheet){.kind = kinds[k],
@@ -142,7 +144,7 @@ static void pages_make(pages *p, const pages_spec *spec)
     for (size_t i = 0; i < spec->models; i++)
         p->model[i] =
             (at_page_model){names[i], "The Law will be perfect, but its application should be just.",
-                            "法律会是完美的，但它的应用应该公正。", p->sheet, PAGES_SHEETS};
+                            "法律会是完美的，但它的应用应该公正。", p->sheet, sheets};
     p->page =
         (at_page){.title = "Attention: <made> & \"up\"", .models = p->model, .model_count = spec->models};
 }

@@ -228,6 +228,31 @@ static void a_thousand_words_answer_a_hover_at_once(void **state)
     assert_true(hover < 1000); /* ten times what is wanted: tests run on machines that do other things too */
 }
 
+static void four_thousand_words_stay_usable(void **state)
+{
+    (void)state;
+    if (!b)
+        skip();
+    const pages_spec spec = {
+        .rows = 4000, .columns = 4000, .layers = 1, .heads = 2, .models = 1, .cross_only = true};
+    size_t bytes = write_page(&spec, "thousands.html");
+    browser_show(b, check_path("thousands.html"), 1280, 1000, false);
+    double hover = slowest_hover();
+    print_message("4,000 words, 2 heads: %zu bytes, drawn in %s ms, slowest of ten hovers %.1f ms\n", bytes,
+                  ask("document.documentElement.dataset.drawn"), hover);
+    assert_true(bytes < 20000000);
+    click("#a [data-pick=\"0.1\"]"); /* looks at the word before, far down too */
+    ask("document.querySelector('#a .lines .scroll').scrollTop = 3900 * 22");
+    hover_word("a", 0.2, 5);
+    assert_string_equal(ask("document.querySelector('#a').dataset.word"), "row.3905");
+    assert_true(browser_number(b, "document.querySelector('#a .answer .weight').textContent") > 0.05);
+    ask("(z => { z.value = 100; z.dispatchEvent(new Event('input')); })(document.querySelector('#a "
+        "[type=range]'))");
+    browser_shot(b, "thousands.png");
+    assert_true(browser_number(b, "document.querySelector('#a .matrix .scroll').scrollWidth") > 100000);
+    assert_true(hover < 2000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +262,7 @@ int main(void)
         cmocka_unit_test(nothing_comes_from_outside),
         cmocka_unit_test(two_models_stand_side_by_side),
         cmocka_unit_test(a_thousand_words_answer_a_hover_at_once),
+        cmocka_unit_test(four_thousand_words_stay_usable),
     };
     return cmocka_run_group_tests(tests, open_browser, close_browser);
 }
