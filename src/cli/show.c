@@ -15,7 +15,7 @@
 typedef struct options {
     char *model, *target, *svg, *png, *html, *compare;
     int64_t kind, layer, head, beam;
-    bool pieces, term, light, dark;
+    bool pieces, rollout, term, light, dark;
 } options;
 
 static const at_field fields[] = {
@@ -26,6 +26,8 @@ static const at_field fields[] = {
      "target words at source words, source words at each other, target words at those before"},
     {"layer", AT_FIELD_INT, offsetof(options, layer), "-1", -1, 63, NULL, "-1: mean over all layers"},
     {"head", AT_FIELD_INT, offsetof(options, head), "-1", -1, 255, NULL, "-1: mean over all heads"},
+    {"rollout", AT_FIELD_BOOL, offsetof(options, rollout), "false", 0, 0, NULL,
+     "self-attention followed through all layers, residuals included (Abnar & Zuidema 2020)"},
     {"beam", AT_FIELD_INT, offsetof(options, beam), "0", 0, 64, NULL,
      "for the translation; 0: the model's own"},
     {"pieces", AT_FIELD_BOOL, offsetof(options, pieces), "false", 0, 0, NULL, "pieces instead of words"},
@@ -106,8 +108,12 @@ static at_status draw(const options *o, const at_cli_common *common, const at_vi
                                         "decoder self-attention"};
     at_buf title = {0}, out = {0};
     at_buf_text(&title, kinds[o->kind]);
-    name_part(&title, "layer", o->layer);
-    name_part(&title, "head", o->head);
+    if (o->rollout) {
+        at_buf_text(&title, ", rollout through all layers (Abnar & Zuidema 2020)");
+    } else {
+        name_part(&title, "layer", o->layer);
+        name_part(&title, "head", o->head);
+    }
     at_matrix m = {view->row_words, view->column_words, view->rows, view->columns,
                    view->weights,   title.data,         NULL};
     at_status st = at_buf_status(&title);
@@ -168,6 +174,34 @@ static at_status show_page(const options *o, const at_open_options *open, at_tra
     return st;
 }
 
+/* The rollout of one kind, as if it were a layer. */
+static at_status show_rollout(const options *o, const at_cli_common *common, at_translator *translator,
+                              const char *sentence)
+{
+    at_bundle_options how = AT_BUNDLE_DEFAULTS;
+    how.pieces = o->pieces;
+    how.beam = (int)o->beam;
+    at_bundle *bundle = NULL;
+    at_status st = at_bundle_new(translator, sentence, o->target, &how, &bundle);
+    if (st != AT_OK)
+        return st;
+    const at_bundle_part *part = NULL;
+    for (size_t i = 0; i < bundle->count; i++)
+        if (bundle->parts[i].kind == (at_view_kind)o->kind && bundle->parts[i].rollout)
+            part = &bundle->parts[i];
+    if (part) {
+        at_view view = {bundle->translation, part->row_words, part->column_words,
+                        part->rows,          part->columns,   part->rollout};
+        st = draw(o, common, &view);
+    } else {
+        st = at_fail(AT_ENOSUP,
+                     "rollout: this model has no such self-attention, or the text is longer than 1,024 "
+                     "pieces");
+    }
+    at_bundle_free(bundle);
+    return st;
+}
+
 static at_status show_picture(const options *o, const at_cli_common *common, at_translator *translator,
                               const char *sentence)
 {
@@ -193,7 +227,7 @@ static at_status show(const options *o, const at_cli_common *common, const char 
     if (st == AT_OK && o->html)
         st = show_page(o, &open, translator, sentence);
     if (st == AT_OK && (!o->html || o->svg || o->png || o->term || common->json))
-        st = show_picture(o, common, translator, sentence);
+        st = (o->rollout ? show_rollout : show_picture)(o, common, translator, sentence);
     at_translator_close(translator);
     return st;
 }
@@ -211,6 +245,10 @@ int at_cli_show(int argc, char **argv)
         code = at_cli_wrong(&spec, "--model FOLDER is missing");
     else if (o.compare && !o.html)
         code = at_cli_wrong(&spec, "--compare puts a second model into the page: give --html FILE too");
+    else if (o.rollout && (o.kind == AT_VIEW_CROSS || o.layer >= 0 || o.head >= 0))
+        code = at_cli_wrong(
+            &spec, "--rollout follows self-attention through all layers and heads: give --kind encoder "
+                   "or --kind decoder, and no --layer or --head");
     else if (words.count != 1)
         code = at_cli_wrong(&spec, "want one SENTENCE, in quotes; got %d", words.count);
     else {

@@ -18,13 +18,16 @@ static at_status fill_sheet(const at_bundle_part *part, at_page_map **maps, at_p
     static const at_attention_kind kinds[] = {
         [AT_VIEW_CROSS] = AT_CROSS, [AT_VIEW_ENCODER] = AT_ENCODER_SELF, [AT_VIEW_DECODER] = AT_DECODER_SELF};
     size_t count = (size_t)part->layers * (size_t)part->heads;
-    *maps = at_alloc_zero(count, sizeof **maps);
+    *maps = at_alloc_zero(count + 1, sizeof **maps);
     if (!*maps)
         return AT_ENOMEM;
     for (size_t i = 0; i < count; i++)
         (*maps)[i] = (at_page_map){NULL, part->first_layer + (int)i / part->heads,
                                    part->first_head + (int)i % part->heads,
                                    part->weights + i * part->rows * part->columns};
+    if (part->rollout)
+        (*maps)[count++] =
+            (at_page_map){"rollout through all layers (Abnar & Zuidema 2020)", 0, 0, part->rollout};
     *sheet = (at_page_sheet){
         kinds[part->kind], part->row_words, part->column_words, part->rows, part->columns, *maps, count};
     return AT_OK;

@@ -1,3 +1,4 @@
+#include "attention/rollout.h"
 #include "base/memory.h"
 #include "task/internal.h"
 
@@ -9,7 +10,7 @@ typedef struct bundle {
     at_bundle public;
     at_pair pair;
     at_words rows[KINDS], columns[KINDS];
-    float *weights[KINDS];
+    float *weights[KINDS], *rollout[KINDS];
 } bundle;
 
 /* How many of `there` a choice takes: all of them, or the one that it names. */
@@ -52,6 +53,21 @@ static at_status fill(bundle *b, size_t k, const at_trace *trace, const at_bundl
     return AT_OK;
 }
 
+static at_status roll_out(bundle *b, size_t k, const at_trace *trace, at_bundle_part *part)
+{
+    const at_words *rows = &b->rows[k], *columns = &b->columns[k];
+    size_t n = rows->pieces;
+    float *pieces = at_alloc_array(n * n, sizeof *pieces);
+    b->rollout[k] = at_alloc_array(rows->count * columns->count, sizeof *b->rollout[k]);
+    at_status st = pieces && b->rollout[k] ? at_trace_rollout(trace, kinds[k], 0, pieces, n) : AT_ENOMEM;
+    if (st == AT_OK) {
+        at_join_pieces(pieces, rows, columns, b->rollout[k]);
+        part->rollout = b->rollout[k];
+    }
+    at_free(pieces);
+    return st;
+}
+
 /* Nothing found: says what there is. */
 static at_status nothing(const at_trace *trace, const at_bundle_options *o)
 {
@@ -79,8 +95,12 @@ static at_status look(at_translator *t, const at_bundle_options *o, bundle *b)
         if (at_trace_layers(trace, kinds[k]) == 0)
             continue;
         st = at_look_words(t, &b->pair, kinds[k], unit, &b->rows[k], &b->columns[k]);
+        at_bundle_part *part = &b->public.parts[b->public.count];
         if (st == AT_OK)
-            st = fill(b, k, trace, o, &b->public.parts[b->public.count]);
+            st = fill(b, k, trace, o, part);
+        bool whole = o->layer < 0 && o->head < 0 && b->rows[k].pieces <= AT_ROLLOUT_MOST;
+        if (st == AT_OK && kinds[k] != AT_CROSS && part->weights && whole)
+            st = roll_out(b, k, trace, part);
     }
     if (st == AT_OK && b->public.count == 0)
         st = nothing(trace, o);
@@ -121,6 +141,7 @@ void at_bundle_free(at_bundle *public)
         at_words_free(&b->rows[k]);
         at_words_free(&b->columns[k]);
         at_free(b->weights[k]);
+        at_free(b->rollout[k]);
     }
     at_free(b);
 }

@@ -68,6 +68,14 @@ has "$work/c.html" '"pick":"1.0"'
 fails 1 "layer" show --model "$model" --html "$work/d.html" --layer 7 "tom ."
 holds [ ! -e "$work/d.html" ]
 fails 1 "/dev/null/a.html" show --model "$model" --html /dev/null/a.html "tom ."
+# Rollout: rows sum to 1, nobody looks ahead, and it says what it is.
+run 0 show --model "$model" --kind encoder --rollout "tom sees the cat ."
+has "$work/out" "Abnar & Zuidema 2020"
+run 0 show --model "$model" --kind decoder --rollout --pieces --json "tom sees the cat ."
+json "$work/out" 'all(abs(sum(r) - 1) < 1e-4 and not any(r[i + 1:]) for i, r in enumerate(d["weights"]))'
+has "$work/a.html" "rollout through all layers"
+fails 2 "--kind encoder" show --model "$model" --rollout "tom ."
+fails 2 "no --layer" show --model "$model" --rollout --kind encoder --layer 1 "tom ."
 fails 2 "--html FILE" show --model "$model" --compare "$model" "tom ."
 fails 1 "$work/none" show --model "$model" --compare "$work/none" --html "$work/d.html" "tom ."
 holds [ ! -e "$work/d.html" ]

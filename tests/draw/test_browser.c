@@ -245,7 +245,7 @@ static void four_thousand_words_stay_usable(void **state)
     ask("document.querySelector('#a .lines .scroll').scrollTop = 3900 * 22");
     hover_word("a", 0.2, 5);
     assert_string_equal(ask("document.querySelector('#a').dataset.word"), "row.3905");
-    assert_true(browser_number(b, "document.querySelector('#a .answer .weight').textContent") > 0.05);
+    assert_true(browser_number(b, "document.querySelector('#a .answer .weight').textContent") > 0.02);
     ask("(z => { z.value = 100; z.dispatchEvent(new Event('input')); })(document.querySelector('#a "
         "[type=range]'))");
     browser_shot(b, "thousands.png");

@@ -1,4 +1,5 @@
 /* All attention of a pair in one call: the same weights as the views give one by one; words; choices. */
+#include <string.h>
 #include <math.h>
 #include "task/internal.h"
 #include "tests/task/small.h"
@@ -73,6 +74,53 @@ static void a_decoder_looks_at_what_it_has_read(void **state)
     at_translator_close(t);
 }
 
+/* (mean of the heads + I) / 2 of layer l, times `before`. */
+static void add_layer(const at_bundle_part *p, int l, const float *before, float *out)
+{
+    size_t n = p->rows;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            double sum = 0.0;
+            for (size_t k = 0; k < n; k++) {
+                double a = i == k ? 0.5 : 0.0;
+                for (int h = 0; h < p->heads; h++)
+                    a += 0.5 / p->heads * (double)p->weights[((size_t)(l * p->heads + h) * n + i) * n + k];
+                sum += a * (double)before[k * n + j];
+            }
+            out[i * n + j] = (float)sum;
+        }
+    }
+}
+
+static void rollout_multiplies_the_layers(void **state)
+{
+    (void)state;
+    at_translator *t = open_small();
+    at_bundle_options how = AT_BUNDLE_DEFAULTS;
+    at_bundle *b;
+    how.pieces = true;
+    check_ok(at_bundle_new(t, "the dog", "the cat sees", &how, &b));
+    assert_null(b->parts[AT_VIEW_CROSS].rollout);
+    for (size_t k = AT_VIEW_ENCODER; k <= AT_VIEW_DECODER; k++) {
+        const at_bundle_part *p = &b->parts[k];
+        float want[32 * 32] = {0}, next[32 * 32];
+        assert_true(p->rows == p->columns && p->rows <= 32 && p->rollout);
+        for (size_t i = 0; i < p->rows; i++)
+            want[i * p->rows + i] = 1.0f;
+        for (int l = 0; l < p->layers; l++) {
+            add_layer(p, l, want, next);
+            memcpy(want, next, sizeof want);
+        }
+        check_near(p->rollout, want, p->rows * p->rows, 1e-6);
+    }
+    at_bundle_free(b);
+    how.layer = 0;
+    check_ok(at_bundle_new(t, "the dog", "the cat sees", &how, &b));
+    assert_null(b->parts[AT_VIEW_ENCODER].rollout);
+    at_bundle_free(b);
+    at_translator_close(t);
+}
+
 static void one_layer_and_head_may_be_chosen(void **state)
 {
     (void)state;
@@ -119,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_the_views),
         cmocka_unit_test(a_decoder_looks_at_what_it_has_read),
+        cmocka_unit_test(rollout_multiplies_the_layers),
         cmocka_unit_test(one_layer_and_head_may_be_chosen),
         cmocka_unit_test(pieces_join_to_words),
     };

@@ -85,6 +85,13 @@ class View {
     }).observe(this.box);
   }
 
+  /* Scrolls as little as brings these pixels, and some around them, into sight. */
+  bring(left, top, size) {
+    const {box} = this, near = (at, from, room) => at < from + size || at > from + room - 3 * size;
+    if (near(top, box.scrollTop, box.clientHeight)) box.scrollTop = top - box.clientHeight / 2;
+    if (near(left, box.scrollLeft, box.clientWidth)) box.scrollLeft = left - box.clientWidth / 2;
+  }
+
   /* An empty canvas over an area of this size: its context, size, dots a pixel, and how far it is scrolled. */
   begin(width, height) {
     this.space.style.width = width + 'px';

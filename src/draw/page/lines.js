@@ -10,6 +10,10 @@ class LinesView extends View {
     return index >= 0 && index < words.length ? {side, index, other: -1} : null;
   }
 
+  reveal(index) {
+    this.bring(this.box.scrollLeft + PITCH, index * PITCH + 6, PITCH);
+  }
+
   draw() {
     const {sheet: {rows, columns}, map, full} = this.panel, f = this.panel.focus();
     const {g, w, h, top} = this.begin(1, Math.max(rows.length, columns.length) * PITCH + 12);

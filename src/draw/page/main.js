@@ -22,6 +22,7 @@ function hold(panel, word) {
   const again = state.pinned && word && state.word && word.side === state.word.side && word.index === state.word.index;
   state.pinned = Boolean(word) && !again;
   look(panel, word);
+  for (const p of panels) if (state.pinned && p.sheet) p.reveal();
   keep();
 }
 
@@ -53,7 +54,7 @@ function restore() {
   if ((side === 'row' || side === 'column') && words && words[index] !== undefined) {
     state.pinned = true;
     look(at, {side, index: Number(index), other: -1});
-    at.reveal(Number(index));
+    at.reveal();
   }
 }
 

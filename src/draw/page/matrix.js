@@ -28,6 +28,14 @@ class MatrixView extends View {
     return row >= 0 ? {side: 'row', index: row, other: x < at.label || column < 0 ? -1 : column} : null;
   }
 
+  /* A word's row or column, where its largest weight is. */
+  reveal(f) {
+    const {map} = this.panel, all = f.side === 'row' ? rowOf(map, f.index) : columnOf(map, f.index);
+    const best = all.reduce((a, b) => b[1] > a[1] ? b : a, [0, 0])[0], {cell} = this.place;
+    const [row, column] = f.side === 'row' ? [f.index, best] : [best, f.index];
+    this.bring(column * cell, row * cell, Math.max(cell, 10));
+  }
+
   draw() {
     const {rows, columns} = this.panel.sheet, f = this.panel.focus(), p = this.place = this.measure();
     const view = this.begin(p.label + columns.length * p.cell + p.lean, p.head + rows.length * p.cell + 6);

@@ -52,7 +52,7 @@ class Panel {
       const index = Math.min(words.length - 1, Math.max(0, f.index + step));
       state.pinned = true;
       look(this, {side: f.side, index, other: -1});
-      this.reveal(index);
+      this.reveal();
       event.preventDefault();
     }
   }
@@ -204,7 +204,7 @@ class Panel {
       make(li, 'bdi', {}, shown((looks ? columns : rows)[i]));
       make(make(li, 'span', {className: 'bar'}), 'i').style.width = 100 * weight + '%';
       make(li, 'span', {className: 'weight'}, weight.toFixed(3));
-      li.addEventListener('click', () => this.reveal(i));
+      li.addEventListener('click', () => this.lines.reveal(i));
     }
     const said = best.reduce((sum, [, weight]) => sum + weight, 0);
     const rest = looks && best.length > 0 ? 1 - said : 0, number = columns.length - best.length;
@@ -212,9 +212,12 @@ class Panel {
       make(this.answer, 'p', {className: 'small'}, 'and ' + rest.toFixed(3) + ' at ' + number + ' other ' + (number === 1 ? 'word' : 'words'));
   }
 
-  reveal(index) {
-    const box = this.lines.box, y = index * PITCH;
-    if (y < box.scrollTop || y > box.scrollTop + box.clientHeight - 2 * PITCH) box.scrollTop = y - box.clientHeight / 2;
+  /* Scrolls both views to the word in question. */
+  reveal() {
+    const f = this.focus();
+    if (!f) return;
+    this.lines.reveal(f.index);
+    this.matrix.reveal(f);
   }
 
   weights() {
