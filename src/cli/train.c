@@ -171,6 +171,22 @@ static at_status open_folder(const char *out)
 
 /* ---------------------------------------------------------------- the command */
 
+/* The last --set model.family=NAME: the other changes are of that family's options. NULL: none. */
+static const char *take_family(options *o)
+{
+    static const char set[] = "model.family=";
+    const char *family = NULL;
+    size_t kept = 0;
+    for (size_t i = 0; i < o->change_count; i++) {
+        if (!o->changes[i].key && !strncmp(o->changes[i].value, set, sizeof set - 1))
+            family = o->changes[i].value + sizeof set - 1;
+        else
+            o->changes[kept++] = o->changes[i];
+    }
+    o->change_count = kept;
+    return family;
+}
+
 /* AT_CLI_GO, or the exit code of wrong usage. */
 static int read_recipe(options *o, const at_cli_common *common, at_training *t)
 {
@@ -185,7 +201,9 @@ static int read_recipe(options *o, const at_cli_common *common, at_training *t)
                                              : "name the recipe with --recipe FILE");
     }
     if (st == AT_OK)
-        st = at_training_read(t, path);
+        st = at_training_read(t, path, take_family(o));
+    if (st == AT_OK && t->left_out && !common->quiet)
+        at_cli_note(&spec, "model.family %s has no %s: left out", t->family->name, t->left_out);
     for (size_t i = 0; st == AT_OK && i < o->change_count; i++)
         st = o->changes[i].key ? at_training_change(t, o->changes[i].key, o->changes[i].value)
                                : at_training_assign(t, o->changes[i].value);

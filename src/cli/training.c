@@ -63,9 +63,9 @@ static at_status read_root(at_training *t, const json_t *root)
     at_status st = model ? at_json_text_or(model, "family", &name) : AT_OK;
     if (st != AT_OK)
         return st;
-    t->family = at_family_find(name);
-    if (!t->family)
-        return at_fail(AT_EARG, "model.family: unknown '%.40s'; known: %s", name, at_families[0]->name);
+    st = at_family_get(name, &t->family);
+    if (st != AT_OK)
+        return st;
     t->model_options = at_alloc_zero(1, t->family->options_size);
     st = t->model_options ? default_all(t) : AT_ENOMEM;
     if (st == AT_OK)
@@ -77,14 +77,43 @@ static at_status read_root(at_training *t, const json_t *root)
     return st;
 }
 
-at_status at_training_read(at_training *t, const char *path)
+/* The recipe's section "model" for another family: what that one does not know is left out. */
+static at_status change_family(at_training *t, json_t *root, const char *name)
+{
+    const at_family *family;
+    at_status st = at_family_get(name, &family);
+    if (st != AT_OK)
+        return st;
+    json_t *model = json_object_get(root, "model"), *value;
+    if (!model && json_object_set_new(root, "model", model = json_object()) != 0)
+        return AT_ENOMEM;
+    const char *key, *before = json_string_value(json_object_get(model, "family"));
+    if (!strcmp(before ? before : "transformer", name) || !json_is_object(model))
+        return AT_OK;
+    at_buf left_out = {0};
+    void *next;
+    json_object_foreach_safe(model, next, key, value)
+    {
+        if (at_fields_find(family->fields, key) || !strcmp(key, "family"))
+            continue;
+        at_buf_printf(&left_out, "%s%s", left_out.length ? ", " : "", key);
+        json_object_del(model, key);
+    }
+    t->left_out = left_out.length ? at_buf_take(&left_out) : NULL;
+    at_buf_free(&left_out);
+    return json_object_set_new(model, "family", json_string(name)) == 0 ? AT_OK : AT_ENOMEM;
+}
+
+at_status at_training_read(at_training *t, const char *path, const char *family)
 {
     static const char *const names[] = {"model", "tokenizer", "data", "train", "decode", NULL};
     json_t *root;
     at_status st = at_recipe_load(path, names, &root);
     if (st != AT_OK)
         return st;
-    st = read_root(t, root);
+    st = family ? change_family(t, root, family) : AT_OK;
+    if (st == AT_OK)
+        st = read_root(t, root);
     json_decref(root);
     return st == AT_OK || st == AT_ENOMEM ? st : at_fail_within(st, "%s", path);
 }
@@ -411,6 +440,7 @@ void at_training_free(at_training *t)
         at_fields_free(t->sections[i].fields, t->sections[i].target);
     at_free(t->model_options);
     at_free(t->description);
+    at_free(t->left_out);
     at_free(t->folder);
     at_textfile_free(&t->sources);
     at_textfile_free(&t->references);

@@ -6,7 +6,7 @@
  * Errors  AT_EARG for the recipe (the caller's exit code 2), others for files and memory.
  *
  *     at_training t = {0};
- *     at_status st = at_training_read(&t, "recipes/copy.json");
+ *     at_status st = at_training_read(&t, "recipes/copy.json", NULL);
  *     st = at_training_change(&t, "lr", "0.002");
  *     st = at_training_prepare(&t, &place, &log);
  *     … at_train(&(at_train_task){.model = t.model, …}, &result) …
@@ -32,6 +32,7 @@ typedef struct at_training {
     const at_family *family;
     void *model_options;        /* what family->fields describes */
     char *description, *folder; /* folder: where the data lie */
+    char *left_out;             /* keys of the recipe that another family does not know; NULL: none */
     at_section sections[AT_TRAINING_SECTIONS];
     at_recipe recipe;
 
@@ -56,7 +57,8 @@ typedef struct at_training_place {
 /* Whether any section of a recipe, of any family of models, has this key: "lr", "train.lr". */
 bool at_training_knows(const char *key);
 
-at_status at_training_read(at_training *training, const char *path);
+/* family: instead of the recipe's; NULL: its own. */
+at_status at_training_read(at_training *training, const char *path, const char *family);
 at_status at_training_change(at_training *training, const char *key,
                              const char *value);                             /* a flag: --lr 0.002 */
 at_status at_training_assign(at_training *training, const char *assignment); /* --set train.lr=0.002 */

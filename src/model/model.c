@@ -27,22 +27,26 @@ static at_status read_options(at_model *model, const json_t *section)
     return st == AT_OK ? st : at_fail_within(st, "model");
 }
 
-static at_status unknown_family(const char *name)
+at_status at_family_get(const char *name, const at_family **family)
 {
+    *family = at_family_find(name);
+    if (*family)
+        return AT_OK;
     char known[256] = "";
     size_t length = 0;
     for (size_t i = 0; at_families[i] && length < sizeof known; i++)
         length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "",
                                    at_families[i]->name);
-    return at_fail(AT_EARG, "model.family: unknown '%s'; known: %s", name, known);
+    return at_fail(AT_EARG, "model.family: unknown '%.40s'; known: %s", name, known);
 }
 
 at_status at_model_new(const char *family, const json_t *section, const at_vocabulary *vocabulary,
                        at_model **model)
 {
-    const at_family *f = at_family_find(family);
-    if (!f)
-        return unknown_family(family);
+    const at_family *f;
+    at_status known = at_family_get(family, &f);
+    if (known != AT_OK)
+        return known;
     at_model *m = at_alloc_zero(1, sizeof *m);
     if (!m)
         return AT_ENOMEM;

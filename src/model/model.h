@@ -103,8 +103,9 @@ struct at_model {
     void *net;
 };
 
-extern const at_family *const at_families[]; /* NULL-terminated */
-const at_family *at_family_find(const char *name);
+extern const at_family *const at_families[];                         /* NULL-terminated */
+const at_family *at_family_find(const char *name);                   /* NULL: none */
+at_status at_family_get(const char *name, const at_family **family); /* AT_EARG names those there are */
 
 /* options: the JSON section (keys of family->fields; "family" itself is allowed); NULL: all defaults.
  * Parameters are declared and laid out, not allocated. */

@@ -46,6 +46,13 @@ run 0 train --resume --out "$work/two" --quiet --threads 2
 holds cmp -s "$work/one/checkpoints/step-40/model.safetensors" "$work/two/checkpoints/step-40/model.safetensors"
 holds cmp -s "$work/one/checkpoints/step-40/optimizer.safetensors" "$work/two/checkpoints/step-40/optimizer.safetensors"
 
+# One word away from the Transformer's recipe.
+recipe >"$work/other.json"
+run 0 train --recipe "$work/other.json" --data "$work/data" --out "$work/other" --set model.family=recurrent \
+    --set model.embedding=16 --max-steps 3 --valid-every 0 --warmup 0
+has "$work/err" "model.family recurrent has no d_model, ffn, heads"
+json "$work/other/config.json" 'd["attend"]["model"]["family"] == "recurrent" and d["attend"]["model"]["encoder_layers"] == 1'
+
 # One vector for the whole source: it trains and translates, and has no weights to show.
 run 0 "${train[@]}" --out "$work/none" --max-steps 30 --set model.attention=none --set model.context=pool
 run 0 translate --model "$work/none" "tom chases the mouse ."
