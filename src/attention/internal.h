@@ -21,6 +21,8 @@ at_pair_block at_pairs_block(const at_pairs *pairs, size_t b, size_t h);
 bool at_pairs_expect(at_tape *tape, const char *what, const at_var *scores, const at_pairs *pairs);
 /* (rows, heads * w) with whole w: w; 0 and AT_ESHAPE otherwise. */
 size_t at_pairs_width(at_tape *tape, const char *what, const at_var *x, const at_rows *rows, size_t heads);
+/* For the profile: multiply-adds a pair. */
+void at_pairs_count(at_tape *tape, const at_pairs *pairs, size_t products);
 /* task over sequences x parts, item b * parts + part; `work` multiplications a pair decide how it is cut. */
 void at_pairs_run(at_tape *tape, const at_pairs *pairs, size_t parts, size_t work, at_range_task *task,
                   void *context);

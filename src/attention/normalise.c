@@ -244,9 +244,10 @@ at_var *at_pairs_mask(at_tape *tape, at_var *scores, const at_pairs *pairs, cons
     AT_ASSERT(mask->window >= 0 && mask->reach >= 0);
     if (!mask->causal && mask->window == 0 && mask->reach == 0 && !mask->added)
         return scores;
-    if (mask->share && pairs &&
-        !at_expect_shape(tape, "centres of local attention", mask->share,
-                         at_shape2((int64_t)at_rows_total(&pairs->queries), 1)))
+    if (!pairs)
+        return NULL;
+    if (mask->share && !at_expect_shape(tape, "centres of local attention", mask->share,
+                                        at_shape2((int64_t)at_rows_total(&pairs->queries), 1)))
         return NULL;
     at_var *out;
     rows_run *r = prepare(tape, "scores to mask", scores, pairs, &out);

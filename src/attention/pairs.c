@@ -56,6 +56,11 @@ size_t at_pairs_width(at_tape *tape, const char *what, const at_var *x, const at
     return 0;
 }
 
+void at_pairs_count(at_tape *tape, const at_pairs *pairs, size_t products)
+{
+    at_exec_count(tape->exec, 2 * (double)at_pairs_total(pairs) * (double)products, 0);
+}
+
 void at_pairs_run(at_tape *tape, const at_pairs *pairs, size_t parts, size_t work, at_range_task *task,
                   void *context)
 {

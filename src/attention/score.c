@@ -112,6 +112,7 @@ static void dot_backward(at_tape *tape, const at_node *node)
         tape->status = AT_ENOMEM;
     if (tape->status == AT_OK)
         at_pairs_run(tape, r.pairs, r.pairs->groups, 2 * r.width, dot_backward_task, &r);
+    at_pairs_count(tape, r.pairs, 2 * r.width);
 }
 
 /* The kernel's view of one query against its sequence's keys. */
@@ -194,6 +195,7 @@ static void additive_backward(at_tape *tape, const at_node *node)
         r.d_k = d[1];
         r.d_scores = node->out->grad;
         at_exec_rows(tape->exec, parts, 1, additive_backward_task, &r);
+        at_pairs_count(tape, r.pairs, 2 * r.width);
         float *d_v = at_tape_grad(tape, node->in[2], NULL);
         for (size_t i = 0; i < parts && d_v; i++)
             r.k->add(d_v, d_v, r.d_v + i * all, all);
@@ -286,6 +288,7 @@ at_var *at_score_dot(at_tape *tape, at_var *q, at_var *k, const at_pairs *pairs,
         return NULL;
     }
     at_pairs_run(tape, pairs, pairs->heads, r->width, dot_task, r);
+    at_pairs_count(tape, pairs, r->width);
     return at_tape_record(tape, &at_op_score_dot, out, (at_var *[]){q, k}, 2, r);
 }
 
@@ -298,6 +301,7 @@ at_var *at_score_additive(at_tape *tape, at_var *q, at_var *k, at_var *v, const 
         return NULL;
     r->v = v->data;
     at_pairs_run(tape, pairs, pairs->heads, 16 * r->width, additive_task, r);
+    at_pairs_count(tape, pairs, r->width);
     return at_tape_record(tape, &at_op_score_additive, out, (at_var *[]){q, k, v}, 3, r);
 }
 

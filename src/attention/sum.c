@@ -98,6 +98,7 @@ static void sum_backward(at_tape *tape, const at_node *node)
         tape->status = AT_ENOMEM;
     if (tape->status == AT_OK)
         at_pairs_run(tape, r.pairs, r.pairs->groups, 2 * r.width, backward_task, &r);
+    at_pairs_count(tape, r.pairs, 2 * r.width);
 }
 
 const at_op at_op_pairs_sum = {"pairs_sum", sum_backward};
@@ -122,5 +123,6 @@ at_var *at_pairs_sum(at_tape *tape, at_var *weights, at_var *v, const at_pairs *
                    .values = v->data,
                    .out = out->data};
     at_pairs_run(tape, pairs, pairs->heads, width, forward_task, r);
+    at_pairs_count(tape, pairs, width);
     return at_tape_record(tape, &at_op_pairs_sum, out, (at_var *[]){weights, v}, 2, r);
 }

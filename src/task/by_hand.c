@@ -160,7 +160,7 @@ static void compute(at_tape *tape, const at_by_hand *in, const at_scorer *scorer
     at_var *weights = at_pairs_normalise(tape, masked, pairs, (at_normaliser)o->normalise);
     if (share)
         weights = at_pairs_focus(tape, weights, share, pairs, o->reach);
-    for (size_t i = 0; share && i < in->queries.count; i++)
+    for (size_t i = 0; share && out->centres && i < in->queries.count; i++)
         out->centres[i] = share->data[i] * (float)in->keys.count;
     keep(out->weights, weights);
     keep(out->sums, at_pairs_sum(tape, weights, v, pairs));

@@ -1,5 +1,7 @@
 /* Scores with what they learn: gradients of all parameters, a loop of steps against the whole, errors. */
 #include "layer/scorer.h"
+#include "attention/trace.h"
+#include "layer/multi_head.h"
 #include "tests/gradient.h"
 
 static const int32_t query_offsets[] = {0, 3, 3, 7, 8}, key_offsets[] = {0, 4, 6, 7, 13};
@@ -141,6 +143,61 @@ static void local_attention(void **state)
     }
 }
 
+/* With a score that is not fused: a map a head and sequence, rows that sum to 1. */
+static void heads_file_their_weights(void **state)
+{
+    (void)state;
+    at_params params = {0};
+    at_multi_head_weights weights;
+    at_multi_head_spec spec = {.query_width = 6,
+                               .key_width = 6,
+                               .value_width = 6,
+                               .heads = 3,
+                               .groups = 3,
+                               .head_width = 2,
+                               .out_width = 6,
+                               .score = AT_SCORE_ADDITIVE};
+    check_ok(at_multi_head_declare(&params, "attn.", &spec, &weights));
+    check_ok(at_params_allocate(&params));
+    at_params_init(&params, 3);
+    at_exec *exec;
+    at_tape *tape;
+    at_trace *trace = at_trace_new();
+    assert_non_null(trace);
+    at_trace_want(trace, AT_CROSS, 1, -1);
+    check_ok(at_exec_new(NULL, 1, &exec));
+    check_ok(at_tape_new(exec, &tape));
+    at_tape_begin(tape, AT_TAPE_RUN, 0, 0);
+    tape->trace = trace;
+    float q[NQ * 6], k[NK * 6];
+    gradient_random(q, NQ * 6, 1, 1);
+    gradient_random(k, NK * 6, 2, 1);
+    at_attend_spec attend = {
+        .heads = 3, .groups = 3, .queries = queries, .keys = keys, .kind = AT_CROSS, .layer = 1};
+    at_var *x = at_leaf(tape, at_shape2(NK, 6), k, NULL);
+    assert_non_null(at_multi_head(tape, &weights, at_leaf(tape, at_shape2(NQ, 6), q, NULL), x, x, &attend));
+    assert_int_equal(at_trace_count(trace), 3 * 4);
+    for (size_t i = 0; i < at_trace_count(trace); i++) {
+        const at_trace_map *m = at_trace_at(trace, i);
+        for (size_t t = 0; t < m->queries; t++) {
+            double sum = 0;
+            for (size_t s = 0; s < m->keys; s++)
+                sum += (double)m->weights[t * m->keys + s];
+            assert_true(sum > 0.99999 && sum < 1.00001);
+        }
+    }
+    /* What the fused kernel alone can do is refused by name. */
+    attend.softcap = 2;
+    at_tape_begin(tape, AT_TAPE_RUN, 0, 0);
+    x = at_leaf(tape, at_shape2(NK, 6), k, NULL);
+    assert_null(at_multi_head(tape, &weights, at_leaf(tape, at_shape2(NQ, 6), q, NULL), x, x, &attend));
+    check_fails(at_tape_status(tape), AT_ENOSUP, "score 'additive' knows no bias, soft-cap");
+    at_tape_free(tape);
+    at_exec_free(exec);
+    at_trace_free(trace);
+    at_params_free(&params);
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -164,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_score_alone_and_with_heads),
         cmocka_unit_test(local_attention),
+        cmocka_unit_test(heads_file_their_weights),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
