@@ -1,6 +1,6 @@
 /* attend.h - attention models in C: the public interface of libattend.
  *
- * Role    Open a trained model folder, translate with it, see what it attended to.
+ * Role    Open a trained model folder; translate or write on with it; see what it attended to.
  *         Twenty lines make a translator:
  *
  *             #include <attend.h>
@@ -256,6 +256,93 @@ typedef struct at_bundle {
 AT_API at_status at_bundle_new(at_translator *translator, const char *source, const char *target,
                                const at_bundle_options *options, at_bundle **bundle);
 AT_API void at_bundle_free(at_bundle *bundle); /* NULL is fine */
+
+/* --- Writing on: a decoder alone. ------------------------------------------------------------- */
+
+typedef struct at_generator at_generator;
+
+/* AT_ENOSUP for a model that is no decoder alone, such as a translator. options NULL: the defaults. */
+AT_API at_status at_generator_open(const char *folder, const at_open_options *options,
+                                   at_generator **generator);
+AT_API void at_generator_close(at_generator *generator); /* NULL is fine */
+/* The most pieces the model looks at; 0: any number. */
+AT_API size_t at_generator_context(const at_generator *generator);
+
+typedef enum at_window {
+    /* Text past the context: the model reads its newer half again and goes on. Of a longer prompt it reads
+     * the end. */
+    AT_WINDOW_ROLL,
+    /* A longer prompt is AT_EARG; a text that has filled the context ends (AT_ENDS_CONTEXT). */
+    AT_WINDOW_REFUSE,
+} at_window;
+
+typedef struct at_generate_options {
+    size_t struct_size;
+    int max_tokens;     /* most pieces of a text, 1 … */
+    int samples;        /* texts for each prompt, 1 … 4096 */
+    double temperature; /* 0: always the likeliest piece (greedy) */
+    int top_k;          /* draw from so many of the likeliest; 0: all */
+    double top_p;       /* draw from the fewest that together have this probability; 1: all */
+    double min_p;       /* draw from those at least this part as likely as the likeliest; 0: all */
+    double typical; /* draw from those nearest to the entropy that together have this probability; 1: all */
+    double repetition;       /* penalty for pieces of prompt and text; 1: none */
+    const char *const *stop; /* a text ends before the first of these; may be NULL */
+    size_t stop_count;
+    uint64_t seed; /* the same seed, prompt and options give the same text, alone or in company */
+    at_window window;
+    bool ignore_end; /* </s> is never said */
+    int batch;       /* texts written at a time, 1 … 4096 */
+    int chunk;       /* pieces of a prompt read at a time, 1 … */
+} at_generate_options;
+
+#define AT_GENERATE_DEFAULTS                                                                                \
+    {                                                                                                       \
+        sizeof(at_generate_options), 200, 1, 1.0, 0, 1.0, 0.0, 1.0, 1.0, NULL, 0, 1, AT_WINDOW_ROLL, false, \
+            32, 512                                                                                         \
+    }
+
+typedef enum at_ends {
+    AT_ENDS_NOT,     /* more is to come */
+    AT_ENDS_SAID,    /* the model said </s> */
+    AT_ENDS_STOP,    /* a stop string was met; it is not part of the text */
+    AT_ENDS_LENGTH,  /* max_tokens */
+    AT_ENDS_CONTEXT, /* the context is full (AT_WINDOW_REFUSE) */
+} at_ends;
+
+typedef struct at_token {
+    size_t prompt; /* which, from 0 */
+    int sample;    /* which text of that prompt, from 0 */
+    int32_t id;
+    const char *piece; /* its bytes, perhaps half a character; not NUL-terminated */
+    size_t piece_length;
+    double log_probability; /* the model's own, before temperature and filters */
+    /* What can be shown now: whole characters of valid UTF-8 (other bytes and NUL are U+FFFD), nothing that
+     * may yet turn out to begin a stop string. All of them joined are the text. NUL-terminated, often "". */
+    const char *text;
+    size_t text_length;
+    at_ends ends;        /* other than AT_ENDS_NOT: this text's last call */
+    size_t prompt_count; /* pieces of the prompt, what a text begins behind included */
+    size_t left_out;     /* of them the model did not read, for they were before its context */
+} at_token;
+
+/* Called for each piece as it is said; texts that are written together take turns. false stops:
+ * AT_ECANCEL. */
+typedef bool at_token_sink(void *context, const at_token *token);
+
+/* Prompts are UTF-8 (other bytes: AT_EFORMAT); "" begins a text from nothing. options NULL: the defaults. */
+AT_API at_status at_generate(at_generator *generator, const char *const *prompts, size_t count,
+                             const at_generate_options *options, at_token_sink *sink, void *context);
+
+typedef struct at_text_score {
+    double log_probability;   /* of the pieces that were predicted, natural logarithm */
+    size_t pieces;            /* predicted: all but the first, where nothing stands before it */
+    size_t bytes, characters; /* that they stand for */
+} at_text_score;
+
+/* How likely the model holds a text, read in windows of its context one after the other, as when it was
+ * validated. perplexity = exp(-log_probability / pieces); bits a byte: -log_probability / ln 2 / bytes. */
+AT_API at_status at_generator_score(at_generator *generator, const char *text, size_t length,
+                                    at_text_score *score);
 
 #ifdef __cplusplus
 }

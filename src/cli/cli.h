@@ -7,6 +7,7 @@
 #define AT_CLI_CLI_H
 
 int at_cli_train(int argc, char **argv);
+int at_cli_generate(int argc, char **argv);
 int at_cli_translate(int argc, char **argv);
 int at_cli_align(int argc, char **argv);
 int at_cli_show(int argc, char **argv);

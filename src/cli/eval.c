@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "cli/aer.h"
 #include "cli/cli.h"
+#include "cli/eval_text.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/scores.h"
@@ -17,7 +18,7 @@ enum { AUTO }; /* of --tokenize; the others follow in the order of at_eval_token
 enum { MAX_REFS = 16 };
 
 typedef struct options {
-    char *hyp, *model, *data, *split, *source, *target, *metric, *out, *alignment, *gold;
+    char *hyp, *model, *data, *split, *source, *target, *metric, *out, *text, *alignment, *gold;
     int64_t tokenize, protocol, beam, batch, max_length;
     double penalty;
     bool lowercase, stem;
@@ -57,6 +58,8 @@ static const at_field fields[] = {
      "links to score by --metric aer, a line a pair: 0-0 1-2"},
     {"gold", AT_FIELD_TEXT, offsetof(options, gold), NULL, 0, 0, NULL,
      "the right links: 0-0 for sure ones, 0p1 or 0?1 for possible ones"},
+    {"text", AT_FIELD_TEXT, offsetof(options, text), NULL, 0, 0, NULL,
+     "with the --model of a text: file whose loss, perplexity and bits a byte are measured"},
     {"out", AT_FIELD_TEXT, offsetof(options, out), NULL, 0, 0, NULL, "write the translations to this file"},
     {0}};
 
@@ -76,7 +79,8 @@ static const at_cli_spec spec = {
     .name = "eval",
     .usage =
         "--hyp FILE --ref FILE [--ref FILE …] [options]\n       attend eval --model FOLDER --data FOLDER "
-        "--split NAME [options]\n       attend eval --metric aer --alignment FILE --gold FILE",
+        "--split NAME [options]\n       attend eval --model FOLDER --text FILE"
+        "\n       attend eval --metric aer --alignment FILE --gold FILE",
     .summary =
         "Scores translations as sacreBLEU does and summaries as rouge-score: a file against its references,\n"
         "or a model on a split of parallel text. One line a metric, with the signature of how it was "
@@ -92,6 +96,7 @@ static const at_cli_spec spec = {
         "  attend eval --hyp - --ref ref.zh --tokenize zh --json < out.zh\n"
         "  attend eval --model model --data data/multi30k --split test_2016_flickr --beam 5 --protocol wu\n"
         "  attend eval --model model --data data/multi30k --split val --metric loss,perplexity\n"
+        "  attend eval --model shakespeare --metric perplexity --text valid.txt\n"
         "  attend eval --metric aer --alignment model.align --gold gold.align\n"};
 
 /* What is scored, from either source. */
@@ -329,6 +334,10 @@ static int check(const options *o, const at_metrics *metrics)
         return at_cli_wrong(&spec, "--metric aer, --alignment FILE and --gold FILE go together");
     if (metrics->aer)
         return AT_CLI_GO;
+    if (o->text && (!o->model || o->hyp || o->data))
+        return at_cli_wrong(&spec, "--text FILE goes with --model FOLDER, and nothing beside");
+    if (o->text)
+        return AT_CLI_GO;
     if (!o->hyp == !o->model)
         return at_cli_wrong(&spec,
                             "want either --hyp FILE with --ref FILE, or --model FOLDER with --data FOLDER");
@@ -388,8 +397,9 @@ int at_cli_eval(int argc, char **argv)
     else
         code = check(&o, &metrics);
     if (code == AT_CLI_GO) {
-        at_status st =
-            metrics.aer ? at_cli_eval_aer(o.alignment, o.gold, &common) : run(&o, &metrics, &common);
+        at_status st = metrics.aer ? at_cli_eval_aer(o.alignment, o.gold, &common)
+                       : o.text    ? at_cli_eval_text(o.model, o.text, &common)
+                                   : run(&o, &metrics, &common);
         code = st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);
     }
     at_cli_free(&spec, &o, &common);

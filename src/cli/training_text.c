@@ -94,5 +94,7 @@ json_t *at_training_text_section(const at_training *t)
 {
     bool documents = t->data.layout == AT_LAYOUT_DOCUMENTS;
     const char *begin = documents ? "<s>" : t->train_tokens.documents > 1 ? "</s>" : "\n";
-    return json_pack("{s:s, s:s}", "layout", documents ? "documents" : "stream", "begin", begin);
+    static const char *const kinds[] = {"file", "paragraph", "line"};
+    return json_pack("{s:s, s:s, s:s}", "layout", documents ? "documents" : "stream", "document",
+                     kinds[t->data.document], "begin", begin);
 }

@@ -1,5 +1,6 @@
 #include "model/state.h"
 #include <string.h>
+#include "autograd/ops.h"
 #include "base/memory.h"
 #include "model/internal.h"
 
@@ -336,19 +337,42 @@ static void forget_older(at_state *state, int index)
     }
 }
 
-at_var *at_state_step(const at_model *model, at_tape *tape, at_state *state, const int *slots,
-                      const at_rows *rows, const int32_t *ids)
+/* The last row of each sequence, none of which is empty. */
+static at_var *last_rows(at_tape *tape, at_var *x, const at_rows *rows)
+{
+    int32_t *last = at_tape_saved(tape, rows->count, sizeof *last);
+    for (size_t b = 0; last && b < rows->count; b++)
+        last[b] = rows->offsets[b + 1] - 1;
+    return x && last ? at_gather(tape, x, last, rows->count) : NULL;
+}
+
+static at_var *run_step(const at_model *model, at_tape *tape, at_state *state, const int *slots,
+                        const at_rows *rows, const int32_t *ids, bool newest)
 {
     size_t *before = at_tape_saved(tape, rows->count, sizeof *before);
     for (size_t b = 0; before && b < rows->count; b++)
         before[b] = at_state_length(state, slots[b]);
     at_var *out = before ? model->family->state_step(model, tape, state, slots, rows, ids) : NULL;
+    if (newest && out && at_rows_total(rows) > rows->count)
+        out = last_rows(tape, out, rows);
     at_var *logits = at_model_logits(model, tape, out);
     for (size_t b = 0; before && !logits && b < rows->count; b++)
         at_state_truncate(state, slots[b], before[b]); /* rows of a failed step hold nothing */
     for (size_t b = 0; logits && state->newest && b < rows->count; b++)
         forget_older(state, slots[b]);
     return logits;
+}
+
+at_var *at_state_step(const at_model *model, at_tape *tape, at_state *state, const int *slots,
+                      const at_rows *rows, const int32_t *ids)
+{
+    return run_step(model, tape, state, slots, rows, ids, false);
+}
+
+at_var *at_state_next(const at_model *model, at_tape *tape, at_state *state, const int *slots,
+                      const at_rows *rows, const int32_t *ids)
+{
+    return run_step(model, tape, state, slots, rows, ids, true);
 }
 
 static at_cache cache_of(const pool *p, const list *l)

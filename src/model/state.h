@@ -52,6 +52,10 @@ size_t at_state_rows(const at_state *state);  /* in use, of slots and of sources
 at_var *at_state_step(const at_model *model, at_tape *tape, at_state *state, const int *slots,
                       const at_rows *rows, const int32_t *ids);
 
+/* The same, logits of each slot's last new row only (rows->count,V): no sequence may be empty. */
+at_var *at_state_next(const at_model *model, at_tape *tape, at_state *state, const int *slots,
+                      const at_rows *rows, const int32_t *ids);
+
 /* For families: */
 typedef struct at_cache {
     const float *const *block; /* blocks of the pool */

@@ -52,14 +52,21 @@ static void put(json_t *object, const char *key, json_t *value, bool *ok)
         *ok = false;
 }
 
-static void put_vocabulary(json_t *config, const at_vocabulary *v, bool *ok)
+static json_t *id_or_null(int32_t id)
+{
+    return id < 0 ? json_null() : json_integer(id);
+}
+
+static void put_vocabulary(json_t *config, const at_vocabulary *v, bool alone, bool *ok)
 {
     put(config, "vocab_size", json_integer(v->source), ok);
+    put(config, "pad_token_id", id_or_null(v->pad), ok);
+    put(config, "bos_token_id", id_or_null(v->bos), ok);
+    put(config, "eos_token_id", id_or_null(v->eos), ok);
+    put(config, "unk_token_id", id_or_null(v->unk), ok);
+    if (alone)
+        return;
     put(config, "decoder_vocab_size", json_integer(v->target), ok);
-    put(config, "pad_token_id", json_integer(v->pad), ok);
-    put(config, "bos_token_id", json_integer(v->bos), ok);
-    put(config, "eos_token_id", json_integer(v->eos), ok);
-    put(config, "unk_token_id", json_integer(v->unk), ok);
     put(config, "decoder_start_token_id", json_integer(v->bos), ok);
     put(config, "forced_eos_token_id", json_integer(v->eos), ok);
 }
@@ -127,15 +134,20 @@ json_t *at_config_write(const at_folder_content *content)
     json_t *options = at_model_options(model), *config = json_object();
     bool ok = options && config;
     if (ok) {
-        bool marian = is_marian(options);
+        bool marian = is_marian(options), llama = at_config_is_llama(options);
+        bool alone = model->family->kind == AT_DECODER_ONLY, theirs = marian || llama;
         /* A name that Hugging Face does not know, so that it refuses what it would compute otherwise. */
-        put(config, "architectures", json_pack("[s]", marian ? model->family->class : "AttendModel"), &ok);
-        put(config, "model_type", json_string(marian ? "marian" : "attend"), &ok);
+        put(config, "architectures", json_pack("[s]", theirs ? model->family->class : "AttendModel"), &ok);
+        put(config, "model_type", json_string(marian ? "marian" : llama ? "llama" : "attend"), &ok);
         put(config, "dtype", json_string(stored_type(content->type)), &ok);
-        put_vocabulary(config, &model->vocabulary, &ok);
-        put_marian(config, options, &ok);
-        put(config, "is_encoder_decoder", json_boolean(model->family->kind == AT_ENCODER_DECODER), &ok);
-        put_generation(config, options, content->decode, &ok);
+        put_vocabulary(config, &model->vocabulary, alone, &ok);
+        if (alone) {
+            at_config_put_causal(config, options, &ok);
+        } else {
+            put_marian(config, options, &ok);
+            put(config, "is_encoder_decoder", json_boolean(model->family->kind == AT_ENCODER_DECODER), &ok);
+            put_generation(config, options, content->decode, &ok);
+        }
         if (content->labels)
             put_labels(config, content->labels, &ok);
         put(config, "attend", attend_section(content, options, &ok), &ok);
@@ -150,8 +162,10 @@ json_t *at_config_write(const at_folder_content *content)
 
 static at_status read_id(const json_t *config, const char *key, int64_t limit, int32_t *id)
 {
-    int64_t value = 0;
-    at_status st = at_json_int(config, key, 0, limit - 1, &value);
+    int64_t value = -1; /* null: the tokenizer has none */
+    at_status st = AT_OK;
+    if (!json_is_null(json_object_get(config, key)))
+        st = at_json_int(config, key, 0, limit - 1, &value);
     *id = (int32_t)value;
     return st;
 }
@@ -192,8 +206,9 @@ static at_status check_flat_keys(const json_t *config, const at_model *model)
     json_t *options = at_model_options(model);
     if (!options)
         return at_fail(AT_ENOMEM, "out of memory");
-    at_status st = AT_OK;
-    for (size_t i = 0; st == AT_OK && i < sizeof marian_keys / sizeof marian_keys[0]; i++) {
+    bool alone = model->family->kind == AT_DECODER_ONLY;
+    at_status st = alone ? at_config_check_causal(config, options) : AT_OK;
+    for (size_t i = 0; st == AT_OK && !alone && i < sizeof marian_keys / sizeof marian_keys[0]; i++) {
         const json_t *theirs = json_object_get(config, marian_keys[i].theirs);
         const json_t *ours = json_object_get(options, marian_keys[i].ours);
         if (theirs && ours && !same_value(theirs, ours))
@@ -204,6 +219,38 @@ static at_status check_flat_keys(const json_t *config, const at_model *model)
     return st;
 }
 
+/* -1 for what the file leaves out or has as null or a list. */
+static int32_t id_or_none(const json_t *config, const char *key, int64_t limit)
+{
+    const json_t *id = json_object_get(config, key);
+    json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
+    return value >= 0 && value < limit ? (int32_t)value : -1;
+}
+
+/* A folder of Hugging Face's own, of a class that computes what a family of ours does. */
+static at_status read_theirs(const json_t *config, at_model **model)
+{
+    const char *type = json_string_value(json_object_get(config, "model_type"));
+    if (!type || strcmp(type, "llama") != 0)
+        return at_fail(AT_ENOSUP,
+                       "no field 'attend': only models written by attend, and Hugging Face's of model_type "
+                       "llama, can be opened");
+    at_vocabulary v = {0};
+    json_t *section = NULL;
+    at_status st = at_json_int(config, "vocab_size", 1, MAX_VOCABULARY, &v.source);
+    v.target = v.source;
+    v.pad = id_or_none(config, "pad_token_id", v.source);
+    v.bos = id_or_none(config, "bos_token_id", v.source);
+    v.eos = id_or_none(config, "eos_token_id", v.source);
+    v.unk = id_or_none(config, "unk_token_id", v.source);
+    if (st == AT_OK)
+        st = at_config_from_llama(config, &section);
+    if (st == AT_OK)
+        st = at_model_new("decoder", section, &v, model);
+    json_decref(section);
+    return st;
+}
+
 at_status at_config_read(const json_t *config, at_model **model)
 {
     *model = NULL;
@@ -211,8 +258,8 @@ at_status at_config_read(const json_t *config, at_model **model)
     const char *family;
     int64_t version;
     at_vocabulary vocabulary;
-    if (!json_is_object(config) || !json_object_get(config, "attend"))
-        return at_fail(AT_ENOSUP, "no field 'attend': only models written by attend can be opened");
+    if (!json_object_get(config, "attend"))
+        return read_theirs(config, model);
     at_status st = at_json_object(config, "attend", &attend);
     if (st == AT_OK)
         st = at_json_int(attend, "version", 1, AT_CONFIG_VERSION, &version);

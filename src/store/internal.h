@@ -10,6 +10,14 @@ json_t *at_config_write(const at_folder_content *content);
 /* The model that config.json describes, parameters laid out, without numbers. Messages name the field. */
 at_status at_config_read(const json_t *config, at_model **model);
 
+/* causal.c: a decoder alone. Whether Hugging Face's LlamaForCausalLM computes the same; its keys or GPT-2's
+ * written, and compared with the options; the options of a Llama that has no section of ours (a new
+ * reference). */
+bool at_config_is_llama(const json_t *options);
+void at_config_put_causal(json_t *config, const json_t *options, bool *ok);
+at_status at_config_check_causal(const json_t *config, const json_t *options);
+at_status at_config_from_llama(const json_t *config, json_t **section);
+
 /* The files of a model folder into a folder that is there, each by its own rename. */
 at_status at_folder_write_files(const char *path, const at_folder_content *content);
 
