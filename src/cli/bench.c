@@ -14,28 +14,30 @@ typedef struct options {
     char *size, *svg;
 } options;
 
-static const at_field fields[] = {
-    {"seconds", AT_FIELD_REAL, offsetof(options, seconds), "2", 0.01, 3600, NULL,
-     "how long each case is measured"},
-    {"size", AT_FIELD_TEXT, offsetof(options, size), NULL, 0, 0, NULL,
-     "only this case (attention, lengths) or size (translate, train: tiny, base or gru)"},
-    {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL,
-     "draw what was measured into this file (lengths)"},
-    {0}};
+static const at_field fields[] = {{"seconds", AT_FIELD_REAL, offsetof(options, seconds), "2", 0.01, 3600,
+                                   NULL, "how long each case is measured"},
+                                  {"size", AT_FIELD_TEXT, offsetof(options, size), NULL, 0, 0, NULL,
+                                   "only this case (attention, lengths) or size (translate: tiny, base, gru; "
+                                   "train: char too; generate: char)"},
+                                  {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL,
+                                   "draw what was measured into this file (lengths)"},
+                                  {0}};
 
 static const at_cli_spec spec = {
     .name = "bench",
-    .usage = "attention|lengths|translate|train [options]",
+    .usage = "attention|lengths|translate|train|generate [options]",
     .summary =
         "Times the work on this machine with random weights and numbers, fp32; each figure is a median.\n"
         "attention: the fused mechanism alone; lengths: its time and memory from 64 to 16,384 rows;\n"
         "translate: 30 pieces to 30 pieces;\n"
-        "train: whole steps of a small Transformer, 4,096 target tokens each.",
+        "train: whole steps of a small Transformer, 4,096 target tokens each (size char: 768);\n"
+        "generate: 16 pieces and as many as the context holds behind them, greedily.",
     .fields = fields,
     .examples = "  attend bench attention --threads 2\n"
                 "  attend bench lengths --svg lengths.svg\n"
                 "  attend bench translate --size tiny --json\n"
-                "  attend bench train --seconds 60\n"};
+                "  attend bench train --seconds 60\n"
+                "  attend bench train --size char --threads 1\n"};
 
 const at_bench_size at_bench_sizes[] = {
     {"tiny", 4, 128, 256, 4, 10000, NULL, NULL},
@@ -43,6 +45,10 @@ const at_bench_size at_bench_sizes[] = {
     /* Bahdanau's network at the ladder's sizes; bench/peers/gru_torch.py is the same in PyTorch. */
     {"gru", .pieces = 10000, .family = "recurrent",
      .options = "{\"embedding\": 256, \"encoder_hidden\": 512, \"decoder_hidden\": 512}"},
+    /* nanoGPT's for a CPU; the same in PyTorch: 12 windows of 64 a step, 65 characters. */
+    {"char", .pieces = 69, .family = "decoder",
+     .options = "{\"layers\": 4, \"d_model\": 128, \"ffn\": 512, \"heads\": 4, \"max_length\": 64, "
+                "\"biases\": false}"},
     {0}};
 
 static const struct bench {
@@ -51,7 +57,8 @@ static const struct bench {
 } benches[] = {{"attention", at_bench_attention},
                {"lengths", at_bench_lengths},
                {"translate", at_bench_translate},
-               {"train", at_bench_train}};
+               {"train", at_bench_train},
+               {"generate", at_bench_generate}};
 
 static int rising(const void *a, const void *b)
 {

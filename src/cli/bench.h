@@ -12,6 +12,7 @@
 #ifndef AT_CLI_BENCH_H
 #define AT_CLI_BENCH_H
 #include <jansson.h>
+#include <string.h>
 #include "kernel/exec.h"
 #include "layer/params.h"
 #include "model/model.h"
@@ -42,6 +43,11 @@ typedef struct at_bench_size {
     const char *family, *options;          /* instead of these: a family, its section as JSON */
 } at_bench_size;
 
+static inline bool at_bench_is_decoder(const at_bench_size *size)
+{
+    return size->family && strcmp(size->family, "decoder") == 0;
+}
+
 extern const at_bench_size at_bench_sizes[]; /* ends with a row without name */
 at_status at_bench_model(const at_bench *bench, const at_bench_size *size, double dropout, at_model **model);
 
@@ -49,4 +55,5 @@ at_status at_bench_attention(at_bench *bench);
 at_status at_bench_lengths(at_bench *bench);
 at_status at_bench_translate(at_bench *bench);
 at_status at_bench_train(at_bench *bench);
+at_status at_bench_generate(at_bench *bench);
 #endif

@@ -11,6 +11,7 @@
 #include "train/optimiser.h"
 
 enum { TOKENS = 4096, BATCHES = 24, MEAN = 14, LONGEST = 60 };
+enum { WINDOWS = 12, WINDOW = 64 }; /* of a decoder alone */
 
 typedef struct pair {
     int32_t source, target; /* lengths, </s> included */
@@ -23,6 +24,7 @@ typedef struct work {
     at_batch batches[BATCHES];
     size_t batch_count;
     uint64_t step;
+    float smoothing;
     size_t tokens; /* target tokens of all steps so far */
     double seconds;
 } work;
@@ -101,13 +103,31 @@ static at_status make_batches(work *w, at_arena *arena, uint64_t seed, int piece
     return st;
 }
 
+/* Windows of random ids. */
+static at_status make_windows(work *w, at_arena *arena, uint64_t seed, int pieces)
+{
+    at_rng rng = at_rng_make(seed, AT_RNG_TEST);
+    int32_t *offsets = at_arena_array(arena, WINDOWS + 1, sizeof *offsets);
+    for (int32_t b = 0; offsets && b <= WINDOWS; b++)
+        offsets[b] = b * WINDOW;
+    for (w->batch_count = 0; offsets && w->batch_count < BATCHES; w->batch_count++) {
+        at_batch *batch = &w->batches[w->batch_count];
+        *batch = (at_batch){.target = {WINDOWS, offsets, NULL},
+                            .target_in = draw_ids(arena, &rng, (size_t)WINDOWS * WINDOW, pieces),
+                            .target_out = draw_ids(arena, &rng, (size_t)WINDOWS * WINDOW, pieces)};
+        if (!batch->target_in || !batch->target_out)
+            return AT_ENOMEM;
+    }
+    return offsets ? AT_OK : AT_ENOMEM;
+}
+
 static at_status run_once(void *context)
 {
     work *w = context;
     const at_batch *batch = &w->batches[w->step % w->batch_count];
     double start = at_clock();
     float tokens = (float)at_rows_total(&batch->target);
-    at_loss_options how = {0.1f, 1.0f / tokens, 0};
+    at_loss_options how = {w->smoothing, 1.0f / tokens, 0};
     at_optimiser_clear(w->optimiser);
     at_tape_begin(w->tape, AT_TAPE_TRAIN, 1, w->step++);
     w->tape->grads = w->optimiser->grads;
@@ -147,11 +167,14 @@ static at_status measure(at_bench *bench, const at_bench_size *size, work *w)
 static at_status measure_size(at_bench *bench, const at_bench_size *size, work *w, at_arena *arena)
 {
     at_optimiser_options adam = {AT_ADAM, 0.9, 0.98, 1e-9, 0, 0};
-    at_status st = at_bench_model(bench, size, 0.3, &w->model);
+    bool alone = at_bench_is_decoder(size);
+    at_status st = at_bench_model(bench, size, alone ? 0 : 0.3, &w->model);
+    w->smoothing = alone ? 0 : 0.1f;
     if (st == AT_OK)
         st = at_optimiser_new(bench->exec, &w->model->params, &adam, &w->optimiser);
     if (st == AT_OK)
-        st = make_batches(w, arena, bench->seed, size->pieces);
+        st = alone ? make_windows(w, arena, bench->seed, size->pieces)
+                   : make_batches(w, arena, bench->seed, size->pieces);
     if (st == AT_OK)
         st = measure(bench, size, w);
     at_optimiser_free(w->optimiser);

@@ -75,7 +75,7 @@ at_status at_bench_translate(at_bench *bench)
     w->arena = at_arena_new();
     at_status st = w->arena ? at_tape_new(bench->exec, &w->tape) : AT_ENOMEM;
     for (const at_bench_size *size = at_bench_sizes; st == AT_OK && size->name; size++) {
-        if (at_bench_wants(bench, size->name))
+        if (!at_bench_is_decoder(size) && at_bench_wants(bench, size->name))
             st = measure_size(bench, size, w);
     }
     at_tape_free(w->tape);
