@@ -45,8 +45,11 @@ static void read_batch(const at_safetensors *file, toy_batch *b)
     assert_int_equal(integers(file, "batch.target_lengths", lengths), count);
     for (size_t i = 0; i < count; i++)
         b->target_offsets[i + 1] = b->target_offsets[i] + lengths[i];
-    b->batch = (at_batch){
-        {count, b->source_offsets, NULL}, {count, b->target_offsets, NULL}, b->source, b->in, b->out};
+    b->batch = (at_batch){.source = {count, b->source_offsets, NULL},
+                          .target = {count, b->target_offsets, NULL},
+                          .source_ids = b->source,
+                          .target_in = b->in,
+                          .target_out = b->out};
 }
 
 /* Apart by at most 1e-4 of the largest element; what is 0 by symmetry is rounding on both sides. */
