@@ -131,18 +131,23 @@ static void score_tile(const at_attend *a, const at_tiles *tiles, const tile *in
     }
     AT_SIMD_NAME(attend_pack)
     (tiles->keys, a->k, a->k_stride, a->rows, in->s0, in->columns, a->d_key, tiles->panel);
-    at_gemm g = {.a = q,
-                 .a_row = a->q_stride,
-                 .a_col = 1,
-                 .b = tiles->keys,
-                 .b_row = tiles->panel,
-                 .b_panel = a->d_key * tiles->panel,
-                 .c = tiles->scores,
-                 .c_row = tiles->stride,
-                 .m = in->rows,
-                 .n = in->columns,
-                 .k = a->d_key};
-    tiles->table->gemm(&g, 0, g.m, 0, g.n);
+    size_t strip = attend_strip(a, tiles, in->t0, in->rows, in->s0, in->columns);
+    for (size_t r = 0; r < in->rows; r += strip) {
+        size_t rows = in->rows - r < strip ? in->rows - r : strip;
+        at_gemm g = {.a = q + r * a->q_stride,
+                     .a_row = a->q_stride,
+                     .a_col = 1,
+                     .b = tiles->keys,
+                     .b_row = tiles->panel,
+                     .b_panel = a->d_key * tiles->panel,
+                     .c = tiles->scores + r * tiles->stride,
+                     .c_row = tiles->stride,
+                     .m = rows,
+                     .n = attend_reach(a, in->t0 + r + rows - 1, in->s0, in->columns),
+                     .k = a->d_key};
+        if (g.n > 0)
+            tiles->table->gemm(&g, 0, g.m, 0, g.n);
+    }
 }
 
 /* o = [o +] weights · values */
@@ -153,26 +158,32 @@ static void add_tile(const at_attend *a, const at_tiles *tiles, const tile *in)
         add_values(a, tiles->scores, in, o);
         return;
     }
-    at_gemm g = {.a = tiles->scores,
-                 .a_row = tiles->stride,
-                 .a_col = 1,
-                 .b = a->v + in->s0 * a->v_stride,
-                 .b_row = a->v_stride,
-                 .b_panel = tiles->panel,
-                 .c = o,
-                 .c_row = a->o_stride,
-                 .m = in->rows,
-                 .n = a->d_value,
-                 .k = in->columns,
-                 .accumulate = !in->first};
+    const float *values = a->v + in->s0 * a->v_stride;
+    size_t stride = a->v_stride, strip = attend_strip(a, tiles, in->t0, in->rows, in->s0, in->columns);
     if (a->rows) {
         for (size_t c = 0; c < in->columns; c++)
             memcpy(tiles->values + c * a->d_value, a->v + (size_t)a->rows[in->s0 + c] * a->v_stride,
                    a->d_value * sizeof(float));
-        g.b = tiles->values;
-        g.b_row = a->d_value;
+        values = tiles->values;
+        stride = a->d_value;
     }
-    tiles->table->gemm(&g, 0, g.m, 0, g.n);
+    for (size_t r = 0; r < in->rows; r += strip) {
+        size_t rows = in->rows - r < strip ? in->rows - r : strip;
+        at_gemm g = {.a = tiles->scores + r * tiles->stride,
+                     .a_row = tiles->stride,
+                     .a_col = 1,
+                     .b = values,
+                     .b_row = stride,
+                     .b_panel = tiles->panel,
+                     .c = o + r * a->o_stride,
+                     .c_row = a->o_stride,
+                     .m = rows,
+                     .n = a->d_value,
+                     .k = attend_reach(a, in->t0 + r + rows - 1, in->s0, in->columns),
+                     .accumulate = !in->first};
+        if (g.k > 0) /* else these see nothing at all when it is their first tile: zeros in the end */
+            tiles->table->gemm(&g, 0, g.m, 0, g.n);
+    }
 }
 
 /* Two loops over the rows, because one row's maximum, exponentials and sum wait for each other longer than

@@ -67,6 +67,25 @@ static inline at_visible attend_range(const at_attend *a, size_t t0, size_t t1)
     return all;
 }
 
+/* How many of keys [s0, s0+columns) causality leaves to query t, in whole vectors, which is what rows are
+ * worked on in: never fewer for a later one. */
+static inline size_t attend_reach(const at_attend *a, size_t t, size_t s0, size_t columns)
+{
+    int64_t end = (int64_t)t + a->past + a->ahead + 1 - (int64_t)s0;
+    if (!a->causal || end > (int64_t)columns)
+        return columns;
+    size_t reach = end > 0 ? attend_rounded((size_t)end, AT_VEC) : 0;
+    return reach < columns ? reach : columns;
+}
+
+/* Rows that a product of a tile takes at a time: all, but few where the diagonal goes through it, so that
+ * little is computed beyond. What is left out is 0 times something: no bit changes. */
+static inline size_t attend_strip(const at_attend *a, const at_tiles *tiles, size_t t0, size_t rows,
+                                  size_t s0, size_t columns)
+{
+    return attend_reach(a, t0, s0, columns) < columns ? 2 * tiles->table->tile : rows;
+}
+
 /* Does the bias hide every key of [s0, s0+columns) from every query of [t0, t0+rows)? Such a tile adds
  * nothing. */
 static inline bool attend_hidden(const at_attend *a, size_t t0, size_t rows, size_t s0, size_t columns)

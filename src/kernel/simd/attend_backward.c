@@ -85,38 +85,75 @@ static void tile_product(const block *b, float *tile, const float *x, size_t str
                          size_t d)
 {
     const at_tiles *t = b->tiles;
-    at_gemm g = {.a = x,
-                 .a_row = stride,
-                 .a_col = 1,
-                 .b = packed,
-                 .b_row = t->panel,
-                 .b_panel = d * t->panel,
-                 .c = tile,
-                 .c_row = t->stride,
-                 .m = b->rows,
-                 .n = b->columns,
-                 .k = d};
-    t->table->gemm(&g, 0, g.m, 0, g.n);
+    size_t strip = attend_strip(b->a, t, b->t0, b->rows, b->s0, b->columns);
+    for (size_t r = 0; r < b->rows; r += strip) {
+        size_t rows = b->rows - r < strip ? b->rows - r : strip;
+        at_gemm g = {.a = x + r * stride,
+                     .a_row = stride,
+                     .a_col = 1,
+                     .b = packed,
+                     .b_row = t->panel,
+                     .b_panel = d * t->panel,
+                     .c = tile + r * t->stride,
+                     .c_row = t->stride,
+                     .m = rows,
+                     .n = attend_reach(b->a, b->t0 + r + rows - 1, b->s0, b->columns),
+                     .k = d};
+        if (g.n > 0)
+            t->table->gemm(&g, 0, g.m, 0, g.n);
+    }
 }
 
-/* to (columns, d) += tileᵀ · x (rows, d) */
+/* to (columns, d) += tileᵀ · x (rows, d); only later queries see later keys. */
 static void add_to_keys(const block *b, float *to, size_t to_stride, const float *tile, const float *x,
                         size_t x_stride, size_t d)
 {
     const at_tiles *t = b->tiles;
-    at_gemm g = {.a = tile,
-                 .a_row = 1,
-                 .a_col = t->stride,
-                 .b = x,
-                 .b_row = x_stride,
-                 .b_panel = t->panel,
-                 .c = to,
-                 .c_row = to_stride,
-                 .m = b->columns,
-                 .n = d,
-                 .k = b->rows,
-                 .accumulate = true};
-    t->table->gemm(&g, 0, g.m, 0, g.n);
+    size_t strip = attend_strip(b->a, t, b->t0, b->rows, b->s0, b->columns), first = 0;
+    strip = strip == b->rows ? b->columns : strip;
+    for (size_t c = 0; c < b->columns; c += strip) {
+        while (first < b->rows && attend_reach(b->a, b->t0 + first, b->s0, b->columns) <= c)
+            first++;
+        at_gemm g = {.a = tile + first * t->stride + c,
+                     .a_row = 1,
+                     .a_col = t->stride,
+                     .b = x + first * x_stride,
+                     .b_row = x_stride,
+                     .b_panel = t->panel,
+                     .c = to + c * to_stride,
+                     .c_row = to_stride,
+                     .m = b->columns - c < strip ? b->columns - c : strip,
+                     .n = d,
+                     .k = b->rows - first,
+                     .accumulate = true};
+        if (g.k > 0)
+            t->table->gemm(&g, 0, g.m, 0, g.n);
+    }
+}
+
+/* d_q (rows, d) += slopes · keys */
+static void add_to_queries(const block *b)
+{
+    const at_attend *a = b->a;
+    const at_tiles *t = b->tiles;
+    size_t strip = attend_strip(a, t, b->t0, b->rows, b->s0, b->columns);
+    for (size_t r = 0; r < b->rows; r += strip) {
+        size_t rows = b->rows - r < strip ? b->rows - r : strip;
+        at_gemm g = {.a = t->slopes + r * t->stride,
+                     .a_row = t->stride,
+                     .a_col = 1,
+                     .b = a->k + b->s0 * a->k_stride,
+                     .b_row = a->k_stride,
+                     .b_panel = t->panel,
+                     .c = a->d_q + (b->t0 + r) * a->q_stride,
+                     .c_row = a->q_stride,
+                     .m = rows,
+                     .n = a->d_key,
+                     .k = attend_reach(a, b->t0 + r + rows - 1, b->s0, b->columns),
+                     .accumulate = true};
+        if (g.k > 0)
+            t->table->gemm(&g, 0, g.m, 0, g.n);
+    }
 }
 
 static void backward_block(const block *b)
@@ -131,19 +168,7 @@ static void backward_block(const block *b)
     slope_rows(b);
     add_to_keys(b, a->d_v + b->s0 * a->v_stride, a->v_stride, t->scores, d_o, a->o_stride, a->d_value);
     add_to_keys(b, a->d_k + b->s0 * a->k_stride, a->k_stride, t->slopes, q, a->q_stride, a->d_key);
-    at_gemm g = {.a = t->slopes,
-                 .a_row = t->stride,
-                 .a_col = 1,
-                 .b = a->k + b->s0 * a->k_stride,
-                 .b_row = a->k_stride,
-                 .b_panel = t->panel,
-                 .c = a->d_q + b->t0 * a->q_stride,
-                 .c_row = a->q_stride,
-                 .m = b->rows,
-                 .n = a->d_key,
-                 .k = b->columns,
-                 .accumulate = true};
-    t->table->gemm(&g, 0, g.m, 0, g.n);
+    add_to_queries(b);
 }
 
 void AT_SIMD_NAME(attend_backward)(const at_attend *a, float *scratch)
