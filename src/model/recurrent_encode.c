@@ -78,7 +78,7 @@ at_var *at_rnn_encode(const at_model *model, at_tape *tape, const at_batch *batc
     at_cell_state last[2 * AT_RECURRENT_LAYERS];
     at_var *x = m ? embed(o, n, tape, batch, order) : NULL;
     at_var *h = at_recurrent_rows(tape, &n->encoder, x, rows, NULL, last);
-    if (!h)
+    if (!m || !h)
         return NULL;
     *m = (at_rnn_memory){.values = h};
     make_context(o, n, tape, last, rows, m);
