@@ -12,8 +12,10 @@ struct at_scratch {
 };
 
 /* Sizes of a task of a product. A task's rows times a block of k stay in the second cache while the panels of
- * B pass by; a task shorter than LEAST_WORK costs more to hand over than to do. */
-enum { TASK_ROWS = 224, TASK_PANELS = 8, TASKS_A_THREAD = 4, INLINE_WORK = 50000, LEAST_WORK = 500000 };
+ * B pass by; a transposed A is copied in each task, so those are wide; a task shorter than LEAST_WORK costs
+ * more to hand over than to do. */
+enum { TASK_ROWS = 224, TASK_PANELS = 8, TURNED_PANELS = 64, TASKS_A_THREAD = 4 };
+enum { INLINE_WORK = 50000, LEAST_WORK = 500000 };
 
 static const at_kernels *usable[4];
 static size_t usable_count;
@@ -175,7 +177,7 @@ static size_t parts(size_t whole, size_t part)
     return (whole + part - 1) / part;
 }
 
-/* Cut along n first: then no two tasks read the same panels of B. */
+/* Cut along n first: then no two tasks read the same panels of B. A transposed A is cut along m first. */
 void at_exec_gemm(at_exec *exec, const at_gemm *g)
 {
     if (!g->m || !g->n)
@@ -189,14 +191,17 @@ void at_exec_gemm(at_exec *exec, const at_gemm *g)
         run_product(&whole, 0, 0);
         return;
     }
-    size_t down = parts(g->m, TASK_ROWS), across = parts(g->n, TASK_PANELS * kernels->panel);
+    bool turned = g->a_col != 1;
+    size_t down = parts(g->m, TASK_ROWS);
+    size_t across = parts(g->n, (turned ? TURNED_PANELS : TASK_PANELS) * kernels->panel);
     size_t panels = parts(g->n, kernels->panel), tiles = parts(g->m, kernels->tile);
     size_t wanted = exec->threads == 1 ? 1 : (size_t)exec->threads * TASKS_A_THREAD;
     while (down * across < wanted && work / (double)(down * across) > 2 * LEAST_WORK) {
-        if (2 * across <= panels)
-            across *= 2;
-        else if (2 * down <= tiles)
+        bool more_across = 2 * across <= panels, more_down = 2 * down <= tiles;
+        if (more_down && (turned || !more_across))
             down *= 2;
+        else if (more_across)
+            across *= 2;
         else
             break;
     }

@@ -20,6 +20,10 @@ enum { PANEL = 16, ROWS = 6 }; /* 24 + 4 + 1 of 32 */
 enum { VECS = PANEL / AT_VEC, K_BLOCK = 256, FEW_STRIPS = 2, WIDEST = 4 };
 enum { LINE = 16 }; /* floats in a line of the cache */
 
+/* Strips of a transposed A that are copied together, into a block that
+ * fits the second cache with room to spare. */
+enum { GROUP = 96 / ROWS, TURNED_STRIP = K_BLOCK * ROWS + AT_VEC, TURNED_AHEAD = 8, COPY_PANELS = 8 };
+
 /* A sum waits about four steps for its last product, and two begin in each: with fewer than eight sums a
  * strip of few rows waits, so it takes several panels together. */
 enum { SHORT = 3, WIDE_1 = WIDEST, WIDE_2 = 2, WIDE_3 = 2 };
@@ -27,6 +31,7 @@ enum { SHORT = 3, WIDE_1 = WIDEST, WIDE_2 = 2, WIDE_3 = 2 };
 typedef struct strip {
     const at_gemm *g;
     const float *a; /* first row, first k of the block */
+    size_t a_row, a_col;
     const float *b; /* first panel, first k of the block */
     size_t b_row, b_panel;
     size_t i, j;  /* where it lies in C */
@@ -54,7 +59,7 @@ __attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const strip *s
                                                                   const int panels, const bool fetch)
 {
     const at_gemm *g = s->g;
-    const size_t step = g->a_col;
+    const size_t step = s->a_col;
     const int vecs = panels * VECS;
     float *c = g->c + s->i * g->c_row + s->j;
     at_vec sum[ROWS * VECS];
@@ -72,7 +77,7 @@ __attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const strip *s
                 fresh ? vec_zero()
                       : vec_load_n(c + (size_t)r * g->c_row + (size_t)v * AT_VEC, lanes_of(s, v));
     /* Five rows share a pointer: their offsets are what one address can express. */
-    const float *a[3] = {s->a, s->a + (rows > 5 ? 5 * g->a_row : 0), s->a + (rows > 10 ? 10 * g->a_row : 0)};
+    const float *a[3] = {s->a, s->a + (rows > 5 ? 5 * s->a_row : 0), s->a + (rows > 10 ? 10 * s->a_row : 0)};
     const float *b = s->b;
     const char *ahead = (const char *)s->ahead;
     for (size_t l = 0; l < s->k; l++) {
@@ -86,7 +91,7 @@ __attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const strip *s
             in[v] = vec_load(b + (size_t)(v / VECS) * s->b_panel + (size_t)(v % VECS) * AT_VEC);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
-            at_vec x = vec_set(a[r / 5][(size_t)(r % 5) * g->a_row]);
+            at_vec x = vec_set(a[r / 5][(size_t)(r % 5) * s->a_row]);
 #pragma GCC unroll 16
             for (int v = 0; v < vecs; v++)
                 sum[r * vecs + v] = vec_fma(x, in[v], sum[r * vecs + v]);
@@ -254,34 +259,108 @@ static void multiply_short(strip *s, size_t l, size_t m0, size_t m1, size_t n0, 
     }
 }
 
-/* One block of k, strip by strip. Rows are cut evenly: 16 are 8 and 8, not 14 and 2. A in its own order
- * passes by each panel of B. A transposed A comes from far apart lines of memory, so there each strip of
- * it passes by all panels while the next one is fetched. */
+/* Rows are cut evenly: 16 are 8 and 8, not 14 and 2. */
+typedef struct cut {
+    size_t m0, strips, rows, longer;
+} cut;
+
+AT_INLINE cut cut_rows(size_t m0, size_t m1)
+{
+    size_t strips = (m1 - m0 + ROWS - 1) / ROWS;
+    return (cut){m0, strips, (m1 - m0) / strips, (m1 - m0) % strips};
+}
+
+AT_INLINE size_t strip_begin(const cut *c, size_t t)
+{
+    return c->m0 + t * c->rows + (t < c->longer ? t : c->longer);
+}
+
+AT_INLINE size_t strip_rows(const cut *c, size_t t)
+{
+    return c->rows + (t < c->longer);
+}
+
+/* One block of k, strip by strip. A in its own order passes by each panel of B. A transposed A comes from far
+ * apart lines of memory, so there each strip of it passes by all panels while the next one is fetched. */
 static void multiply_block(strip *s, size_t l, size_t m0, size_t m1, size_t n0, size_t n1, float *copy)
 {
     const at_gemm *g = s->g;
-    size_t strips = (m1 - m0 + ROWS - 1) / ROWS, panels = (n1 - n0 + PANEL - 1) / PANEL;
-    size_t rows = (m1 - m0) / strips, longer = (m1 - m0) % strips;
+    cut c = cut_rows(m0, m1);
+    size_t panels = (n1 - n0 + PANEL - 1) / PANEL;
     bool turned = g->a_col != 1;
     /* A plain matrix's rows lie apart, often by a power of two, and would fight for few lines of the
      * cache. */
-    bool gather = !turned && strips > FEW_STRIPS;
+    bool gather = !turned && c.strips > FEW_STRIPS;
     s->ahead_lines = turned ? (s->k + panels - 1) / panels : s->k;
-    for (size_t x = 0; x < strips * panels; x++) {
-        size_t t = turned ? x / panels : x % strips, p = turned ? x % panels : x / strips;
+    for (size_t x = 0; x < c.strips * panels; x++) {
+        size_t t = turned ? x / panels : x % c.strips, p = turned ? x % panels : x / c.strips;
         if (turned || t == 0)
             set_panel(s, l, n0 + p * PANEL, n1, gather, copy);
-        s->i = m0 + t * rows + (t < longer ? t : longer);
-        size_t here = rows + (t < longer);
+        size_t here = strip_rows(&c, t);
+        s->i = strip_begin(&c, t);
         s->a = g->a + s->i * g->a_row + l * g->a_col;
         s->c_ahead = g->c + s->i * g->c_row + s->j;
         if (turned && p + 1 < panels)
             s->c_ahead += PANEL;
-        else if (!turned && t + 1 < strips)
+        else if (!turned && t + 1 < c.strips)
             s->c_ahead += here * g->c_row;
-        s->fetch = t + 1 < strips && (turned || p == 0);
+        s->fetch = t + 1 < c.strips && (turned || p == 0);
         s->ahead = s->a + here * g->a_row + (turned ? p * s->ahead_lines * g->a_col : 0);
         multiply_and_finish(s, here, 1);
+    }
+}
+
+/* Strips t0 … t1-1 of a transposed A, each k by k, ROWS floats a step. Whole vectors are stored: what is too
+ * much is overwritten by the next step. They are read whole too, where A has columns enough. */
+static void turn_strips(float *turned, const strip *s, const cut *c, size_t l, size_t t0, size_t t1)
+{
+    enum { WHOLE = (ROWS + AT_VEC - 1) / AT_VEC * AT_VEC };
+    const at_gemm *g = s->g;
+    size_t begin = strip_begin(c, t0), lines = (strip_begin(c, t1) - begin + LINE - 1) / LINE;
+    size_t at[GROUP], whole = 0;
+    for (size_t t = t0; t < t1; t++) {
+        at[t - t0] = strip_begin(c, t) - begin;
+        whole += strip_begin(c, t) + WHOLE <= g->m;
+    }
+    const float *a = g->a + begin + l * g->a_col;
+    for (size_t i = 0; i < s->k; i++, a += g->a_col) {
+        for (size_t line = 0; line < lines && i + TURNED_AHEAD < s->k; line++)
+            __builtin_prefetch(a + TURNED_AHEAD * g->a_col + line * LINE);
+        float *to = turned + i * ROWS;
+        for (size_t t = 0; t < whole; t++)
+#pragma GCC unroll 4
+            for (size_t r = 0; r < WHOLE; r += AT_VEC)
+                vec_store(to + t * TURNED_STRIP + r, vec_load(a + at[t] + r));
+        for (size_t t = whole; t < t1 - t0; t++)
+            for (size_t r = 0; r < strip_rows(c, t0 + t); r += AT_VEC)
+                vec_store(to + t * TURNED_STRIP + r,
+                          vec_load_n(a + at[t] + r, vec_lanes(strip_rows(c, t0 + t) - r)));
+    }
+}
+
+/* A transposed A against many panels, which would come from the second cache for each strip anew: some strips
+ * are copied at a time and pass by each panel together. */
+static void multiply_turned(strip *s, size_t l, size_t m0, size_t m1, size_t n0, size_t n1, float *copy)
+{
+    _Alignas(64) float turned[GROUP * TURNED_STRIP];
+    const at_gemm *g = s->g;
+    cut c = cut_rows(m0, m1);
+    s->a_row = 1;
+    s->a_col = ROWS;
+    s->fetch = false;
+    for (size_t t0 = 0; t0 < c.strips; t0 += GROUP) {
+        size_t t1 = c.strips - t0 < GROUP ? c.strips : t0 + GROUP;
+        turn_strips(turned, s, &c, l, t0, t1);
+        for (size_t j = n0; j < n1; j += PANEL) {
+            set_panel(s, l, j, n1, t1 - t0 > FEW_STRIPS, copy);
+            for (size_t t = t0; t < t1; t++) {
+                size_t here = strip_rows(&c, t);
+                s->i = strip_begin(&c, t);
+                s->a = turned + (t - t0) * TURNED_STRIP;
+                s->c_ahead = g->c + (s->i + (t + 1 < t1 ? here : 0)) * g->c_row + j;
+                multiply_and_finish(s, here, 1);
+            }
+        }
     }
 }
 
@@ -290,7 +369,7 @@ static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
     if (m0 >= m1 || n0 >= n1)
         return;
     _Alignas(64) float copy[K_BLOCK * PANEL];
-    strip s = {.g = g};
+    strip s = {.g = g, .a_row = g->a_row, .a_col = g->a_col};
     s.ahead_step = (ptrdiff_t)((g->a_col == 1 ? g->a_row : g->a_col) * sizeof(float));
     s.ahead_wrap =
         g->a_col == 1 ? (ptrdiff_t)(LINE * sizeof(float)) - (LINE - 1) * s.ahead_step : s.ahead_step;
@@ -300,6 +379,8 @@ static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
         s.last = l + s.k == g->k;
         if (m1 - m0 <= SHORT)
             multiply_short(&s, l, m0, m1, n0, n1, copy);
+        else if (g->a_row == 1 && g->a_col != 1 && n1 - n0 > COPY_PANELS * PANEL)
+            multiply_turned(&s, l, m0, m1, n0, n1, copy);
         else
             multiply_block(&s, l, m0, m1, n0, n1, copy);
     }
