@@ -344,6 +344,82 @@ typedef struct at_text_score {
 AT_API at_status at_generator_score(at_generator *generator, const char *text, size_t length,
                                     at_text_score *score);
 
+/* --- Classifying: lines to the labels that a model has learned. ------------------------------- */
+
+typedef struct at_classifier at_classifier;
+
+AT_API at_status at_classifier_open(const char *folder, const at_open_options *options,
+                                    at_classifier **classifier);
+AT_API void at_classifier_close(at_classifier *classifier); /* NULL is fine */
+/* Names of the labels, by number; valid as long as the classifier. */
+AT_API const char *const *at_classifier_labels(const at_classifier *classifier, size_t *count);
+
+typedef struct at_classify_options {
+    size_t struct_size;
+    int batch;  /* lines read at a time, 1 … 4096 */
+    bool words; /* fill at_classification's words and weights, if the model pools by attention */
+} at_classify_options;
+
+#define AT_CLASSIFY_DEFAULTS                   \
+    {                                          \
+        sizeof(at_classify_options), 32, false \
+    }
+
+typedef struct at_classification {
+    size_t line;                /* which line, from 0 */
+    const char *label;          /* the most probable one; "" for an empty line */
+    int number;                 /* its number; -1 for an empty line */
+    double probability;         /* its own */
+    const float *probabilities; /* of all labels, by number; NULL for an empty line */
+    bool cut;                   /* the line is longer than the model reaches: its beginning was read */
+    const char *const *words;   /* with `words`: of the line, begin and end included; otherwise 0 and NULL */
+    const float *weights;       /* (word_count) how much each counted; they sum to 1 */
+    size_t word_count;
+} at_classification;
+
+/* Called for each line, in order. false stops: at_classify returns AT_ECANCEL. */
+typedef bool at_classification_sink(void *context, const at_classification *classification);
+
+AT_API at_status at_classify(at_classifier *classifier, const char *const *lines, size_t count,
+                             const at_classify_options *options, at_classification_sink *sink, void *context);
+
+/* --- Embedding: lines or words to vectors, near each other when what they stand for is. -------- */
+
+typedef struct at_embedder at_embedder;
+
+/* Any model with an encoder: one trained to embed, a classifier, a translator. */
+AT_API at_status at_embedder_open(const char *folder, const at_open_options *options, at_embedder **embedder);
+AT_API void at_embedder_close(at_embedder *embedder); /* NULL is fine */
+
+typedef struct at_embed_options {
+    size_t struct_size;
+    int batch;  /* lines read at a time, 1 … 4096 */
+    bool words; /* a vector for each word instead of one for the line */
+    int layer;  /* rows after so many layers; 0: before any attention, places left out; -1: the last, and what
+                   the model makes of a whole line */
+    bool raw;   /* as they are; otherwise of length 1, so that products are cosines */
+} at_embed_options;
+
+#define AT_EMBED_DEFAULTS                              \
+    {                                                  \
+        sizeof(at_embed_options), 32, false, -1, false \
+    }
+
+typedef struct at_vector {
+    size_t line;
+    const char *word; /* with `words`; otherwise NULL */
+    size_t number;    /* of the word in its line, from 0 */
+    const float *values;
+    size_t width; /* 0 for an empty line */
+    bool cut;     /* the line is longer than the model reaches: its beginning was read */
+} at_vector;
+
+/* Called for each line, or for each word, in order. false stops: AT_ECANCEL. */
+typedef bool at_vector_sink(void *context, const at_vector *vector);
+
+AT_API at_status at_embed_lines(at_embedder *embedder, const char *const *lines, size_t count,
+                                const at_embed_options *options, at_vector_sink *sink, void *context);
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,8 @@ int at_cli_train(int argc, char **argv);
 int at_cli_generate(int argc, char **argv);
 int at_cli_translate(int argc, char **argv);
 int at_cli_align(int argc, char **argv);
+int at_cli_classify(int argc, char **argv);
+int at_cli_embed(int argc, char **argv);
 int at_cli_show(int argc, char **argv);
 int at_cli_eval(int argc, char **argv);
 int at_cli_tokenize(int argc, char **argv);

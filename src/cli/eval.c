@@ -6,6 +6,7 @@
 #include "cli/aer.h"
 #include "cli/cli.h"
 #include "cli/eval_text.h"
+#include "cli/eval_encoder.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/scores.h"
@@ -84,7 +85,9 @@ static const at_cli_spec spec = {
     .summary =
         "Scores translations as sacreBLEU does and summaries as rouge-score: a file against its references,\n"
         "or a model on a split of parallel text. One line a metric, with the signature of how it was "
-        "counted.",
+        "counted.\n"
+        "A classifier is scored by accuracy, macro F1, calibration and a table of its labels, an encoder of\n"
+        "pairs by how many texts find their partner.",
     .fields = fields,
     .other = take_reference,
     .other_help =
@@ -95,6 +98,7 @@ static const at_cli_spec spec = {
         "  attend eval --hyp summaries.txt --ref ref.txt --metric rouge --stem\n"
         "  attend eval --hyp - --ref ref.zh --tokenize zh --json < out.zh\n"
         "  attend eval --model model --data data/multi30k --split test_2016_flickr --beam 5 --protocol wu\n"
+        "  attend eval --model news --data data/thucnews-titles --split dev\n"
         "  attend eval --model model --data data/multi30k --split val --metric loss,perplexity\n"
         "  attend eval --model shakespeare --metric perplexity --text valid.txt\n"
         "  attend eval --metric aer --alignment model.align --gold gold.align\n"};
@@ -109,6 +113,8 @@ typedef struct job {
     at_buf lines, warnings;
     double seconds; /* of translating; 0: nothing was */
     size_t pieces, left_out;
+    size_t read;    /* lines that an encoder read */
+    double reading; /* seconds of it */
 } job;
 
 static at_status expect_lines(const char *name, const at_textfile *file, const char *other,
@@ -275,8 +281,26 @@ static at_status score_pairs(job *j, at_translator *translator, const at_textfil
     return st == AT_OK ? at_scores_model(&j->scoring, &score, j->scores, &j->lines) : st;
 }
 
+static at_status eval_encoder(job *j, const at_cli_common *common)
+{
+    const options *o = j->o;
+    at_eval_request r = {.model = o->model,
+                         .data = o->data,
+                         .split = o->split,
+                         .source = o->source,
+                         .target = o->target,
+                         .batch = (int)o->batch,
+                         .open = {sizeof r.open, (int)common->threads, common->kernels}};
+    at_status st = at_eval_encoder(&r, j->scores, &j->lines);
+    j->read = r.count;
+    j->reading = r.seconds;
+    return st;
+}
+
 static at_status eval_model(job *j, const at_cli_common *common)
 {
+    if (at_eval_reads(j->o->model))
+        return eval_encoder(j, common);
     at_open_options open = {sizeof open, (int)common->threads, common->kernels};
     at_translator *translator = NULL;
     at_textfile source = {0};
@@ -298,7 +322,8 @@ static at_status eval_model(job *j, const at_cli_common *common)
 
 static at_status print_json(job *j)
 {
-    json_t *all = json_pack("{s:I,s:O}", "lines", (json_int_t)j->refs[0].count, "scores", j->scores);
+    json_t *all = json_pack("{s:I,s:O}", "lines", (json_int_t)(j->read ? j->read : j->refs[0].count),
+                            "scores", j->scores);
     if (all && j->seconds > 0)
         json_object_update_new(all, json_pack("{s:I,s:f,s:f}", "pieces", (json_int_t)j->pieces, "seconds",
                                               j->seconds, "tokens_per_s", (double)j->pieces / j->seconds));
@@ -318,6 +343,9 @@ static at_status print_all(job *j, const at_cli_common *common)
     if (common->json)
         return print_json(j);
     at_status st = at_cli_print(&j->lines);
+    if (j->reading > 0 && !common->quiet)
+        at_cli_note(&spec, "%zu lines in %.2f s: %.0f lines/s", j->read, j->reading,
+                    (double)j->read / j->reading);
     if (j->seconds > 0 && !common->quiet)
         at_cli_note(&spec, "%zu lines, %zu pieces in %.2f s: %.0f tokens/s", j->hyps.count, j->pieces,
                     j->seconds, (double)j->pieces / j->seconds);

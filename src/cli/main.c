@@ -17,6 +17,8 @@ static const command commands[] = {
     {"translate", at_cli_translate, "lines in, lines out"},
     {"align", at_cli_align, "word alignments of translations that are given"},
     {"generate", at_cli_generate, "write on from a prompt"},
+    {"classify", at_cli_classify, "lines to labels with probabilities"},
+    {"embed", at_cli_embed, "lines or words to vectors; what is near what"},
     {"show", at_cli_show, "which word looked at which: a picture of the attention"},
     {"eval", at_cli_eval, "BLEU and chrF of a model or of a file of translations"},
     {"tokenize", at_cli_tokenize, "lines to pieces or ids; trains a tokenizer"},

@@ -30,6 +30,10 @@ static at_status new_translator(at_translator **translator)
 /* What both ways of opening end with. */
 static at_status finish(at_translator *t, at_translator **translator)
 {
+    const at_family *family = t->folder->model->family;
+    if (family->kind != AT_ENCODER_DECODER)
+        return at_fail(AT_ENOSUP, "the family %s does not translate; it can %s", family->name,
+                       family->kind == AT_ENCODER_ONLY ? "classify or embed" : "generate");
     at_status st = at_tape_new(t->exec, &t->tape);
     if (st == AT_OK)
         st = read_sections(t);

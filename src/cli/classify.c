@@ -1,0 +1,162 @@
+#include <string.h>
+#include "attend.h"
+#include "base/memory.h"
+#include "cli/cli.h"
+#include "cli/lines.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+typedef struct options {
+    char *model;
+    int64_t top, batch;
+    bool words;
+} options;
+
+static const at_field fields[] = {
+    {"model", AT_FIELD_TEXT, offsetof(options, model), NULL, 0, 0, NULL, "model folder"},
+    {"top", AT_FIELD_INT, offsetof(options, top), "1", 1, 1 << 20, NULL,
+     "so many labels of each line, the most probable first"},
+    {"words", AT_FIELD_BOOL, offsetof(options, words), "false", 0, 0, NULL,
+     "also how much each word counted, for models that pool by attention"},
+    {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL, "lines read at a time"},
+    {0}};
+
+static const at_cli_spec spec = {
+    .name = "classify",
+    .usage = "--model FOLDER [options] [LINE …]",
+    .summary =
+        "Labels its arguments, or the lines of standard input: one line out for each line in, label, tab,\n"
+        "probability, and so on for --top K. An empty line stays empty.",
+    .fields = fields,
+    .examples = "  attend classify --model news \"NBA总决赛第七场今日打响\"\n"
+                "  attend classify --model news --top 3 < titles.txt\n"
+                "  attend classify --model news --words --json < titles.txt > labels.jsonl\n"};
+
+typedef struct printer {
+    const options *o;
+    bool json;
+    size_t first, cut; /* number of the first line of this call; lines that were too long */
+    const char *const *labels;
+    size_t label_count;
+    size_t *order; /* (label_count) numbers of labels, the most probable first */
+    at_buf out;
+} printer;
+
+/* The first `top` by probability; among equals the lower number. */
+static size_t rank(printer *p, const float *probabilities)
+{
+    size_t top = (size_t)p->o->top < p->label_count ? (size_t)p->o->top : p->label_count, kept = 0;
+    for (size_t i = 0; i < p->label_count; i++) {
+        size_t at = kept;
+        for (; at > 0 && probabilities[p->order[at - 1]] < probabilities[i]; at--)
+            if (at < top)
+                p->order[at] = p->order[at - 1];
+        if (at < top) {
+            p->order[at] = i;
+            kept += kept < top;
+        }
+    }
+    return kept;
+}
+
+static json_t *words_json(const at_classification *c)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->word_count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:f}", "word", c->words[i], "weight", (double)c->weights[i]));
+    return list;
+}
+
+static void print_json(printer *p, const at_classification *c, size_t count)
+{
+    json_t *o = json_pack("{s:I}", "line", (json_int_t)(c->line + p->first)), *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:f}", "label", p->labels[p->order[i]], "probability",
+                                              (double)c->probabilities[p->order[i]]));
+    json_object_set_new(o, "labels", list);
+    if (c->word_count)
+        json_object_set_new(o, "words", words_json(c));
+    at_cli_put_json(&p->out, o, JSON_COMPACT | JSON_REAL_PRECISION(7));
+}
+
+static bool print(void *context, const at_classification *c)
+{
+    printer *p = context;
+    size_t count = c->probabilities ? rank(p, c->probabilities) : 0;
+    p->cut += c->cut;
+    if (p->json) {
+        print_json(p, c, count);
+        return at_buf_status(&p->out) == AT_OK;
+    }
+    for (size_t i = 0; i < count; i++)
+        at_buf_printf(&p->out, "%s%s\t%.4f", i ? "\t" : "", p->labels[p->order[i]],
+                      (double)c->probabilities[p->order[i]]);
+    for (size_t i = 0; i < c->word_count; i++)
+        at_buf_printf(&p->out, "%s%s:%.3f", i ? " " : "\t", c->words[i], (double)c->weights[i]);
+    at_buf_char(&p->out, '\n');
+    return at_buf_status(&p->out) == AT_OK;
+}
+
+static at_status classify_all(at_classifier *classifier, at_cli_lines *in, printer *p)
+{
+    at_classify_options how = AT_CLASSIFY_DEFAULTS;
+    how.batch = (int)p->o->batch;
+    how.words = p->o->words;
+    at_status st;
+    while ((st = at_cli_lines_next(in, 16 * (size_t)p->o->batch)) == AT_OK && in->count > 0) {
+        st = at_classify(classifier, (const char *const *)in->list, in->count, &how, print, p);
+        if (st == AT_ECANCEL) /* print stops only when memory is out */
+            st = at_buf_status(&p->out);
+        if (st == AT_OK)
+            st = at_cli_print(&p->out);
+        at_buf_clear(&p->out);
+        if (st != AT_OK)
+            break;
+        p->first += in->count;
+    }
+    return st;
+}
+
+static at_status run(const options *o, const at_cli_common *common, const at_cli_words *words)
+{
+    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_classifier *classifier = NULL;
+    printer p = {.o = o, .json = common->json};
+    at_status st = at_classifier_open(o->model, &open, &classifier);
+    if (st == AT_OK) {
+        p.labels = at_classifier_labels(classifier, &p.label_count);
+        p.order = at_alloc_array(p.label_count + 1, sizeof *p.order);
+        st = p.order ? AT_OK : AT_ENOMEM;
+    }
+    at_cli_lines in;
+    at_cli_lines_open(&in, words->list, words->count);
+    if (st == AT_OK)
+        st = classify_all(classifier, &in, &p);
+    at_cli_lines_close(&in);
+    if (st == AT_OK && p.cut && !common->quiet)
+        at_cli_note(&spec, "%zu lines are longer than the model reaches: only their beginning was read",
+                    p.cut);
+    at_free(p.order);
+    at_buf_free(&p.out);
+    at_classifier_close(classifier);
+    return st;
+}
+
+int at_cli_classify(int argc, char **argv)
+{
+    options o;
+    at_cli_common common;
+    at_cli_words words;
+    int code = at_cli_parse(&spec, argc, argv, &o, &common, &words);
+    if (code != AT_CLI_GO)
+        return code;
+    if (!o.model) {
+        code = at_cli_wrong(&spec, "--model FOLDER is missing");
+    } else {
+        at_status st = run(&o, &common, &words);
+        code = st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);
+    }
+    at_cli_free(&spec, &o, &common);
+    return code;
+}

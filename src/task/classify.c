@@ -1,0 +1,156 @@
+/* Lines to labels: read, encoded, pooled, a softmax over the classes. */
+#include <math.h>
+#include <string.h>
+#include "base/memory.h"
+#include "layer/layer.h"
+#include "task/reader.h"
+#include "text/words.h"
+
+struct at_classifier {
+    at_reader *reader;
+};
+
+at_status at_classifier_open(const char *folder, const at_open_options *options, at_classifier **classifier)
+{
+    *classifier = NULL;
+    at_classifier *c = at_alloc_zero(1, sizeof *c);
+    at_status st = c ? at_reader_open(folder, options, &c->reader) : AT_ENOMEM;
+    if (st == AT_OK && (!c->reader->classes.count || !c->reader->folder->model->family->classify))
+        st = at_fail(AT_ENOSUP, "%s: this model has learned no labels (no id2label in its config.json)",
+                     folder);
+    if (st == AT_OK)
+        *classifier = c;
+    else
+        at_classifier_close(c);
+    return st;
+}
+
+void at_classifier_close(at_classifier *classifier)
+{
+    if (!classifier)
+        return;
+    at_reader_close(classifier->reader);
+    at_free(classifier);
+}
+
+const char *const *at_classifier_labels(const at_classifier *classifier, size_t *count)
+{
+    *count = classifier->reader->classes.count;
+    return (const char *const *)classifier->reader->classes.names;
+}
+
+/* What a call works with: memory of one batch and of one line. */
+typedef struct working {
+    at_classifier *classifier;
+    const at_classify_options *options;
+    at_read read;
+    at_var *probabilities; /* (B,labels) */
+    const float *weights;  /* (N) of pooling, or NULL */
+    at_classification_sink *sink;
+    void *context;
+} working;
+
+static at_status run(working *w)
+{
+    at_reader *r = w->classifier->reader;
+    const at_model *model = r->folder->model;
+    const at_family *f = model->family;
+    at_batch batch = at_read_batch(&w->read);
+    at_tape_begin(r->tape, AT_TAPE_RUN, 0, 0);
+    if (!batch.source.count)
+        return AT_OK;
+    at_var *x = f->encode(model, r->tape, &batch);
+    x = x ? f->pool(model, r->tape, x, &batch.source, &w->weights) : NULL;
+    x = x ? f->classify(model, r->tape, x) : NULL;
+    w->probabilities = x ? at_softmax(r->tape, x) : NULL;
+    return at_tape_status(r->tape);
+}
+
+static size_t most_probable(const float *p, size_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        if (p[i] > p[best])
+            best = i;
+    return best;
+}
+
+/* Weights of a line's pieces summed into words; those of <s> and </s> stand at its ends. */
+static at_status weigh_words(const working *w, size_t b, at_words *words, float **weights)
+{
+    int32_t first = w->read.offsets[b], end = w->read.offsets[b + 1];
+    at_status st = at_words_find(w->classifier->reader->folder->tokenizer, w->read.ids.id + first,
+                                 (size_t)(end - first), words);
+    if (st != AT_OK)
+        return st;
+    *weights = at_alloc_zero(words->count, sizeof **weights);
+    if (!*weights)
+        return AT_ENOMEM;
+    for (int32_t i = first; i < end; i++)
+        (*weights)[words->word[i - first]] += w->weights[i];
+    return AT_OK;
+}
+
+static at_status give(working *w, size_t line, size_t b, bool empty)
+{
+    const at_classes *classes = &w->classifier->reader->classes;
+    at_classification c = {.line = line, .label = "", .number = -1};
+    at_words words = {0};
+    float *weights = NULL;
+    at_status st = AT_OK;
+    if (!empty) {
+        c.probabilities = w->probabilities->data + b * classes->count;
+        c.number = (int)most_probable(c.probabilities, classes->count);
+        c.label = classes->names[c.number];
+        c.probability = (double)c.probabilities[c.number];
+        c.cut = w->read.cut[b];
+        if (!isfinite(c.probability))
+            return at_fail(AT_ENUMBER,
+                           "the model's probabilities are no finite numbers: it is damaged, or its training "
+                           "failed; `attend info --check FOLDER` looks for the tensor");
+    }
+    if (!empty && w->options->words && w->weights)
+        st = weigh_words(w, b, &words, &weights);
+    c.words = words.text;
+    c.weights = weights;
+    c.word_count = words.count;
+    if (st == AT_OK && !w->sink(w->context, &c))
+        st = at_fail(AT_ECANCEL, "stopped by the caller");
+    at_words_free(&words);
+    at_free(weights);
+    return st;
+}
+
+static at_status classify_some(working *w, const char *const *lines, size_t first, size_t count)
+{
+    at_status st = at_read_lines(w->classifier->reader, lines + first, count, &w->read);
+    if (st == AT_OK)
+        st = run(w);
+    for (size_t i = 0, b = 0; st == AT_OK && i < count; i++) {
+        bool there = b < w->read.count && w->read.line[b] == i;
+        st = give(w, first + i, b, !there);
+        b += there;
+    }
+    at_tape_reset(w->classifier->reader->tape);
+    return st;
+}
+
+at_status at_classify(at_classifier *classifier, const char *const *lines, size_t count,
+                      const at_classify_options *options, at_classification_sink *sink, void *context)
+{
+    at_classify_options o = AT_CLASSIFY_DEFAULTS;
+    if (options)
+        memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    if (o.batch < 1 || o.batch > 4096)
+        return at_fail(AT_EARG, "batch: %d is not within 1 to 4096", o.batch);
+    working w = {.classifier = classifier, .options = &o, .sink = sink, .context = context};
+    at_status st = AT_OK;
+    pthread_mutex_lock(&classifier->reader->lock);
+    for (size_t i = 0, step; st == AT_OK && i < count; i += step) {
+        step = count - i < (size_t)o.batch ? count - i : (size_t)o.batch;
+        st = classify_some(&w, lines, i, step);
+    }
+    pthread_mutex_unlock(&classifier->reader->lock);
+    at_read_free(&w.read);
+    return st;
+}
