@@ -69,7 +69,7 @@ static void declare(at_params *params, const at_scorer_spec *spec, at_scorer *sc
 static void compare_with_steps(const scorer_case *c, const at_params *params, const at_shape *shapes)
 {
     (void)params;
-    float q[NQ * 12], k[NK * 12], v[NK * 12];
+    float q[NQ * 16], k[NK * 16], v[NK * 16]; /* 4 heads or groups of 4 */
     float *data[] = {q, k, v};
     at_exec *exec;
     at_tape *tape;
