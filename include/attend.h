@@ -213,6 +213,7 @@ typedef struct at_view {
     const char *const *row_words, *const *column_words;
     size_t rows, columns;
     const float *weights; /* (rows, columns): each row sums to 1 */
+    int layer, head;      /* whose they are, AT_OWN resolved; or AT_MEAN */
 } at_view;
 
 /* target NULL: the model's own translation of `source`; otherwise the attention while it is made to say
@@ -256,6 +257,63 @@ typedef struct at_bundle {
 AT_API at_status at_bundle_new(at_translator *translator, const char *source, const char *target,
                                const at_bundle_options *options, at_bundle **bundle);
 AT_API void at_bundle_free(at_bundle *bundle); /* NULL is fine */
+
+/* What each head does, measured over a text: the mean share of a row's weight that rests on … */
+typedef enum at_head_role {
+    AT_HEAD_PREVIOUS, /* the word before; of self-attention, like the next two */
+    AT_HEAD_NEXT,     /* the word after; of an encoder */
+    AT_HEAD_ITSELF,
+    AT_HEAD_FIRST, /* the first word; of a decoder <s> */
+    AT_HEAD_STOP,  /* full stops, question and exclamation marks, where there are any */
+    AT_HEAD_END,   /* </s>, where it is looked at */
+    AT_HEAD_ROLES,
+} at_head_role;
+
+typedef struct at_head {
+    at_view_kind kind;
+    int layer, head;
+    size_t rows;                 /* words that looked; of a decoder those behind <s> */
+    double share[AT_HEAD_ROLES]; /* 0 … 1; NaN where there is nothing to measure */
+    double entropy;              /* bits, mean over rows: 0 where all weight rests on one word */
+} at_head;
+
+typedef struct at_heads {
+    const at_head *list; /* in the order of at_view_kind, layer, head */
+    size_t count;
+    size_t pairs, left_out; /* left out: an empty side, or longer than the model reaches */
+} at_heads;
+
+typedef struct at_heads_options {
+    size_t struct_size;
+    int beam;  /* for translations; 0: the model's own */
+    int batch; /* pairs in one pass, 1 … 4096 */
+} at_heads_options;
+
+#define AT_HEADS_DEFAULTS               \
+    {                                   \
+        sizeof(at_heads_options), 1, 32 \
+    }
+
+/* targets NULL: the model's own translations. */
+AT_API at_status at_heads_new(at_translator *translator, const char *const *sources,
+                              const char *const *targets, size_t count, const at_heads_options *options,
+                              at_heads **heads);
+AT_API void at_heads_free(at_heads *heads);              /* NULL is fine */
+AT_API const char *at_head_role_name(at_head_role role); /* "previous" */
+AT_API int at_head_strongest(const at_head *head);       /* the role with the largest share; -1: none */
+
+/* How a model's rows know their place: the position encoding PE, and PE(p)·PE(q) by the distance of p and
+ * q. */
+typedef struct at_positions {
+    size_t count, width;
+    const float *values;              /* (count, width) */
+    const double *dot, *least, *most; /* (count) over all pairs at that distance: mean, least, most */
+} at_positions;
+
+/* target: of the decoder's rows. AT_ENOSUP for a model without. */
+AT_API at_status at_positions_new(at_translator *translator, bool target, size_t count,
+                                  at_positions **positions);
+AT_API void at_positions_free(at_positions *positions); /* NULL is fine */
 
 /* --- Writing on: a decoder alone. ------------------------------------------------------------- */
 

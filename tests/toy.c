@@ -54,12 +54,11 @@ void toy_close(toy *t)
 
 static void point(toy_batch *b, size_t count)
 {
-    b->batch = (at_batch){{count, b->source_offsets, b->examples},
-                          {count, b->target_offsets, b->examples},
-                          b->source,
-                          b->in,
-                          b->out,
-                          NULL};
+    b->batch = (at_batch){.source = {count, b->source_offsets, b->examples},
+                          .target = {count, b->target_offsets, b->examples},
+                          .source_ids = b->source,
+                          .target_in = b->in,
+                          .target_out = b->out};
 }
 
 void toy_fill(toy_batch *b, const toy *t, size_t count, const int *sources, const int *targets,

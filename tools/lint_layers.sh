@@ -21,7 +21,7 @@ allowed() {
     decode) echo "base tensor kernel autograd attention model decode" ;;
     task) echo "$low text image data model store decode task" ;;
     eval) echo "base tensor text data model decode task eval" ;;
-    train) echo "base tensor kernel autograd layer data model store task eval train" ;;
+    train) echo "base tensor kernel autograd attention layer data model store task eval train" ;;
     draw) echo "base tensor attention image draw" ;;
     serve) echo "base tensor kernel text store decode task draw serve" ;;
     cli) echo "$low text image data model store decode task eval train draw serve cli" ;;

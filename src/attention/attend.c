@@ -1,5 +1,6 @@
 #include <math.h>
 #include <string.h>
+#include "attention/guide.h"
 #include "attention/internal.h"
 #include "kernel/visible.h"
 
@@ -186,7 +187,7 @@ static void attention_backward(at_tape *tape, const at_node *node)
 }
 
 const at_op at_op_attention = {"attention", attention_backward};
-const at_op *const at_attention_ops[] = {&at_op_attention, NULL};
+const at_op *const at_attention_ops[] = {&at_op_attention, &at_op_guide, NULL};
 
 /* Does every sequence find all of its numbers? */
 static bool bias_reaches(at_tape *tape, const attention *s)
@@ -250,6 +251,15 @@ static bool forward(at_tape *tape, attention *s)
     return tape->status == AT_OK;
 }
 
+/* The loss of the layer that a guide names; false: see the tape. */
+static bool take_guide(at_tape *tape, at_var *q, at_var *k, const at_attend_spec *spec)
+{
+    at_guide *guide = tape->guide;
+    if (guide && guide->starts && spec->kind == AT_CROSS && spec->layer == guide->layer)
+        guide->loss = at_guide_loss(tape, q, k, spec, guide);
+    return tape->status == AT_OK;
+}
+
 at_var *at_attention(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_attend_spec *spec)
 {
     if (!at_expect_rank(tape, "attention keys", k, 2) || !at_expect_rank(tape, "attention values", v, 2))
@@ -269,7 +279,7 @@ at_var *at_attention(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_at
         s->drop_rate = spec->dropout;
         at_tape_dropout_key(tape, s->drop_key);
     }
-    if (!forward(tape, s))
+    if (!forward(tape, s) || !take_guide(tape, q, k, &s->spec))
         return NULL;
     return at_tape_record(tape, &at_op_attention, out, (at_var *[]){q, k, v}, 3, s);
 }

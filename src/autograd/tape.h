@@ -55,6 +55,7 @@ typedef enum at_tape_mode {
     AT_TAPE_TRAIN, /* recorded, dropout drawn from (seed, step) */
 } at_tape_mode;
 
+struct at_guide;
 struct at_trace;
 
 struct at_tape {
@@ -66,6 +67,7 @@ struct at_tape {
     uint32_t dropouts;      /* dropout operations so far in this step */
     float *grads;           /* block of parameter gradients, laid out as the parameters; NULL: none wanted */
     struct at_trace *trace; /* attention/trace.h; NULL: nothing asked */
+    struct at_guide *guide; /* attention/guide.h; NULL: none */
     struct at_tape_private *private;
 };
 

@@ -49,6 +49,7 @@ static at_status average(const char *out, const char *const *paths, size_t count
                                      .tokenizer = first->tokenizer,
                                      .preprocess = first->preprocess,
                                      .decode = first->decode,
+                                     .align = first->align,
                                      .data = first->data,
                                      .card = card.data};
         st = at_folder_save(out, &content);

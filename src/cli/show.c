@@ -5,17 +5,20 @@
 #include <unistd.h>
 #include "attend.h"
 #include "base/file.h"
+#include "cli/alignment.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/show_more.h"
 #include "cli/show_page.h"
 #include "draw/matrix.h"
 #include "text/utf8.h"
 
 typedef struct options {
-    char *model, *target, *svg, *png, *html, *compare;
-    int64_t kind, layer, head, beam;
+    char *model, *target, *svg, *png, *html, *compare, *heads, *layer_name, *head_name;
+    int64_t kind, beam, positions;
     bool pieces, rollout, term, light, dark;
+    int layer, head; /* of layer_name and head_name */
 } options;
 
 static const at_field fields[] = {
@@ -24,10 +27,15 @@ static const at_field fields[] = {
      "look while the model is made to say this; otherwise it says its own translation"},
     {"kind", AT_FIELD_CHOICE, offsetof(options, kind), "cross", 0, 0, "cross|encoder|decoder",
      "target words at source words, source words at each other, target words at those before"},
-    {"layer", AT_FIELD_INT, offsetof(options, layer), "-1", -1, 63, NULL, "-1: mean over all layers"},
-    {"head", AT_FIELD_INT, offsetof(options, head), "-1", -1, 255, NULL, "-1: mean over all heads"},
+    {"layer", AT_FIELD_TEXT, offsetof(options, layer_name), "own", 0, 0, NULL,
+     "own, mean or a number; " AT_CLI_PICK_HELP},
+    {"head", AT_FIELD_TEXT, offsetof(options, head_name), "own", 0, 0, NULL, "likewise"},
     {"rollout", AT_FIELD_BOOL, offsetof(options, rollout), "false", 0, 0, NULL,
      "self-attention followed through all layers, residuals included (Abnar & Zuidema 2020)"},
+    {"heads", AT_FIELD_TEXT, offsetof(options, heads), NULL, 0, 0, NULL,
+     "instead: what every head looks at over the lines of this file (pairs if it ends in .tsv), measured"},
+    {"positions", AT_FIELD_INT, offsetof(options, positions), "0", 0, 65536, NULL,
+     "instead: so many positions of the position encoding (--kind decoder: of the decoder)"},
     {"beam", AT_FIELD_INT, offsetof(options, beam), "0", 0, 64, NULL,
      "for the translation; 0: the model's own"},
     {"pieces", AT_FIELD_BOOL, offsetof(options, pieces), "false", 0, 0, NULL, "pieces instead of words"},
@@ -48,13 +56,19 @@ static const at_field fields[] = {
 
 static const at_cli_spec spec = {
     .name = "show",
-    .usage = "--model FOLDER [options] SENTENCE",
-    .summary = "Translates a sentence and draws which word looked at which.",
+    .usage = "--model FOLDER [options] SENTENCE\n       attend show --model FOLDER --heads FILE\n"
+             "       attend show --model FOLDER --positions COUNT",
+    .summary =
+        "Translates a sentence and draws which word looked at which; or measures what heads do over a\n"
+        "text; or draws the position encoding.",
     .fields = fields,
     .examples =
         "  attend show --model models/tatoeba-en-zh \"Tom chases Jerry.\"\n"
         "  attend show --model models/tatoeba-en-zh --layer 2 --head 0 --svg tom.svg \"Tom chases Jerry.\"\n"
         "  attend show --model models/tatoeba-en-zh --html tom.html \"Tom chases Jerry.\"\n"
+        "  attend show --model models/tatoeba-en-zh --kind encoder --rollout \"Tom chases Jerry.\"\n"
+        "  attend show --model models/tatoeba-en-zh --heads test.tsv\n"
+        "  attend show --model models/tatoeba-en-zh --positions 64 --svg positions.svg\n"
         "  attend show --model models/tatoeba-en-zh --target \"汤姆追杰瑞。\" \"Tom chases Jerry.\"\n"};
 
 static int terminal_width(void)
@@ -77,12 +91,12 @@ static at_color terminal_color(void)
                                                                                      : AT_COLOR_256;
 }
 
-static void name_part(at_buf *title, const char *what, int64_t which)
+static void name_part(at_buf *title, const char *what, int which)
 {
     if (which < 0)
         at_buf_printf(title, ", mean of all %ss", what);
     else
-        at_buf_printf(title, ", %s %lld", what, (long long)which);
+        at_buf_printf(title, ", %s %d", what, which);
 }
 
 static at_status print_json(const at_view *view)
@@ -111,8 +125,8 @@ static at_status draw(const options *o, const at_cli_common *common, const at_vi
     if (o->rollout) {
         at_buf_text(&title, ", rollout through all layers (Abnar & Zuidema 2020)");
     } else {
-        name_part(&title, "layer", o->layer);
-        name_part(&title, "head", o->head);
+        name_part(&title, "layer", view->layer);
+        name_part(&title, "head", view->head);
     }
     at_matrix m = {view->row_words, view->column_words, view->rows, view->columns,
                    view->weights,   title.data,         NULL};
@@ -165,8 +179,8 @@ static at_status show_page(const options *o, const at_open_options *open, at_tra
                         .look = AT_BUNDLE_DEFAULTS};
     page.look.pieces = o->pieces;
     page.look.beam = (int)o->beam;
-    page.look.layer = (int)o->layer;
-    page.look.head = (int)o->head;
+    page.look.layer = o->layer < 0 ? -1 : o->layer;
+    page.look.head = o->head < 0 ? -1 : o->head;
     at_status st = o->compare ? at_translator_open(o->compare, open, &translators[1]) : AT_OK;
     if (st == AT_OK)
         st = at_cli_show_page(&page);
@@ -190,8 +204,14 @@ static at_status show_rollout(const options *o, const at_cli_common *common, at_
         if (bundle->parts[i].kind == (at_view_kind)o->kind && bundle->parts[i].rollout)
             part = &bundle->parts[i];
     if (part) {
-        at_view view = {bundle->translation, part->row_words, part->column_words,
-                        part->rows,          part->columns,   part->rollout};
+        at_view view = {.translation = bundle->translation,
+                        .row_words = part->row_words,
+                        .column_words = part->column_words,
+                        .rows = part->rows,
+                        .columns = part->columns,
+                        .weights = part->rollout,
+                        .layer = AT_MEAN,
+                        .head = AT_MEAN};
         st = draw(o, common, &view);
     } else {
         st = at_fail(AT_ENOSUP,
@@ -205,13 +225,35 @@ static at_status show_rollout(const options *o, const at_cli_common *common, at_
 static at_status show_picture(const options *o, const at_cli_common *common, at_translator *translator,
                               const char *sentence)
 {
-    at_view_options how = {sizeof how, (at_view_kind)o->kind, (int)o->layer, (int)o->head,
-                           o->pieces,  (int)o->beam};
+    at_view_options how = AT_VIEW_DEFAULTS;
+    how.kind = (at_view_kind)o->kind;
+    how.layer = o->layer;
+    how.head = o->head;
+    how.pieces = o->pieces;
+    how.beam = (int)o->beam;
     at_view *view = NULL;
     at_status st = at_view_new(translator, sentence, o->target, &how, &view);
     if (st == AT_OK)
         st = draw(o, common, view);
     at_view_free(view);
+    return st;
+}
+
+/* What needs no sentence. */
+static at_status show_model(const options *o, const at_cli_common *common)
+{
+    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_cli_positions positions = {.target = o->kind == AT_VIEW_DECODER,
+                                  .count = (size_t)o->positions,
+                                  .svg = o->svg,
+                                  .term = o->term,
+                                  .columns = terminal_width()};
+    at_translator *translator = NULL;
+    at_status st = at_translator_open(o->model, &open, &translator);
+    if (st == AT_OK)
+        st = o->heads ? at_cli_show_heads(&spec, translator, o->heads, (int)o->beam, common)
+                      : at_cli_show_positions(translator, &positions, common);
+    at_translator_close(translator);
     return st;
 }
 
@@ -240,6 +282,14 @@ int at_cli_show(int argc, char **argv)
     int code = at_cli_parse(&spec, argc, argv, &o, &common, &words);
     if (code != AT_CLI_GO)
         return code;
+    bool alone = o.heads || o.positions > 0;
+    code = at_cli_pick(&spec, "layer", o.layer_name, &o.layer);
+    if (code == AT_CLI_GO)
+        code = at_cli_pick(&spec, "head", o.head_name, &o.head);
+    if (code != AT_CLI_GO) {
+        at_cli_free(&spec, &o, &common);
+        return code;
+    }
     code = AT_CLI_DONE;
     if (!o.model)
         code = at_cli_wrong(&spec, "--model FOLDER is missing");
@@ -249,10 +299,12 @@ int at_cli_show(int argc, char **argv)
         code = at_cli_wrong(
             &spec, "--rollout follows self-attention through all layers and heads: give --kind encoder "
                    "or --kind decoder, and no --layer or --head");
-    else if (words.count != 1)
+    else if (alone && (words.count > 0 || (o.heads && o.positions > 0)))
+        code = at_cli_wrong(&spec, "--heads FILE and --positions COUNT stand alone, without a sentence");
+    else if (!alone && words.count != 1)
         code = at_cli_wrong(&spec, "want one SENTENCE, in quotes; got %d", words.count);
     else {
-        at_status st = show(&o, &common, words.list[0]);
+        at_status st = alone ? show_model(&o, &common) : show(&o, &common, words.list[0]);
         if (st != AT_OK)
             code = at_cli_failed(&spec, st);
     }

@@ -257,6 +257,7 @@ static at_status load_pairs(at_training *t, const at_log *log)
                             .tokenizer = t->tokenizer,
                             .preprocess = &t->preprocess,
                             .dropout = true,
+                            .links = t->train.guided_alignment > 0,
                             .task = (at_data_task)t->data.task};
     at_status st = at_dataset_load(&spec, log, &t->train_set);
     bool alone = t->data.task == AT_TASK_CLASSIFY || t->data.task == AT_TASK_MASK;
@@ -270,10 +271,31 @@ static at_status load_pairs(at_training *t, const at_log *log)
         return st;
     spec.split = t->data.valid;
     spec.classes = t->data.task == AT_TASK_CLASSIFY ? &t->train_set.classes : NULL;
-    spec.dropout = false;
+    spec.dropout = spec.links = false;
     options.shuffle = false;
     st = at_dataset_load(&spec, log, &t->valid_set);
     return st == AT_OK ? at_loader_new(&t->valid_set, &options, &t->valid_loader) : st;
+}
+
+/* Guided training wants links and a layer: of a Transformer the last but one of its decoder, if the recipe
+ * names none (Garg et al. 2019). */
+static at_status find_guided(at_training *t)
+{
+    if (t->train.guided_alignment <= 0)
+        return AT_OK;
+    if (!t->data.alignment || t->family->kind != AT_ENCODER_DECODER)
+        return at_fail(
+            AT_EARG,
+            "option 'train.guided_alignment': wants pairs and data.alignment, the ending of the files "
+            "of their word links");
+    if (t->train.guided_layer >= 0)
+        return AT_OK;
+    json_t *options = at_fields_write(t->family->fields, t->model_options);
+    const json_t *layers = json_object_get(options, "decoder_layers");
+    t->train.guided_layer = json_is_integer(layers) ? json_integer_value(layers) - 2 : 0;
+    t->train.guided_layer = t->train.guided_layer > 0 ? t->train.guided_layer : 0;
+    json_decref(options);
+    return AT_OK;
 }
 
 /* A decoder alone learns from one text, the others from pairs. */
@@ -369,6 +391,9 @@ static at_status write_sections(at_training *t)
     bool ok = t->decode_section && t->data_section;
     if (ok && t->train_set.classes.count)
         ok = (t->labels_section = at_classes_write(&t->train_set.classes)) != NULL;
+    if (ok && t->train.guided_alignment > 0)
+        ok = (t->align_section = json_pack("{s:I,s:I}", "layer", (json_int_t)t->train.guided_layer, "head",
+                                           (json_int_t)t->train.guided_head)) != NULL;
     if (ok && at_preprocess_any(&t->preprocess))
         ok = (t->preprocess_section = at_fields_write(at_preprocess_fields, &t->preprocess)) != NULL;
     return ok ? AT_OK : at_fail(AT_ENOMEM, "out of memory while writing the model's sections");
@@ -415,6 +440,8 @@ at_status at_training_prepare(at_training *t, const at_training_place *place, co
     if (st == AT_OK)
         st = choose_task(t);
     if (st == AT_OK)
+        st = find_guided(t);
+    if (st == AT_OK)
         st = name_languages(t);
     if (st == AT_OK)
         st = at_exec_new(place->kernels, place->threads, &t->exec);
@@ -448,6 +475,7 @@ void at_training_free(at_training *t)
     json_decref(t->decode_section);
     json_decref(t->data_section);
     json_decref(t->labels_section);
+    json_decref(t->align_section);
     at_loader_free(t->train_loader);
     at_loader_free(t->valid_loader);
     at_dataset_free(&t->train_set);

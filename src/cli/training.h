@@ -43,7 +43,8 @@ typedef struct at_training {
     at_loader *train_loader, *valid_loader; /* valid_loader NULL: no validation */
     at_model *model;
     char data_mark[64];
-    json_t *preprocess_section, *decode_section, *data_section, *labels_section; /* for config.json */
+    json_t *preprocess_section, *decode_section, *data_section, *labels_section,
+        *align_section;              /* for config.json */
     at_textfile sources, references; /* of the validation set, as scoring wants them */
 } at_training;
 

@@ -18,6 +18,9 @@ typedef struct at_batch {
     const int32_t *target_in;  /* (target.offsets[B]) */
     const int32_t *target_out;
     const int32_t *labels; /* (source.count) the class of each; NULL: none are known */
+    /* Alignments that come with the data, or NULL: target row i, a piece of target_out, is linked to the
+     * pieces link_keys[link_starts[i]] … link_keys[link_starts[i+1]-1] of its own source. */
+    const int32_t *link_starts, *link_keys;
 } at_batch;
 
 /* Sequences in it; 0 ends an epoch. */

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/links.h"
 
 #define AT(member) offsetof(at_data_options, member)
 
@@ -37,6 +38,8 @@ const at_field at_data_fields[] = {
      "what a document of a text is; between documents a stream has an end of sentence"},
     {"valid_part", AT_FIELD_REAL, AT(valid_part), "0", 0, 0.9, NULL,
      "part of train's text, its end, to validate by instead of the files of `valid`"},
+    {"alignment", AT_FIELD_TEXT, AT(alignment), NULL, 0, 0, NULL,
+     "ending of the files of word links (0-0 1-2) beside train, for train.guided_alignment"},
     {0}};
 
 /* What was left out, for the log. */
@@ -50,6 +53,9 @@ typedef struct reading {
     at_dataset *set;
     at_buf line;
     tally tally;
+    const char *links_path; /* NULL: none wanted */
+    at_lines *link_lines;
+    at_links links;
 } reading;
 
 static at_text trim(at_text text)
@@ -181,8 +187,15 @@ static at_status add_pair(void *context, const char *place, at_text source, at_t
         take_back(&set->target, set->count);
         return AT_OK;
     }
+    if (set->links) {
+        st = at_dataset_links_add(set, &r->links, source.data, target.data);
+        if (st != AT_OK)
+            return st;
+    }
     cut(&set->source, set->count, set->max_length);
     cut(&set->target, set->count, set->max_length);
+    if (set->links)
+        at_dataset_links_cut(set);
     set->count++;
     return set->count < UINT32_MAX ? AT_OK : at_fail(AT_EARG, "more than %u pairs", UINT32_MAX - 1);
 }
@@ -197,14 +210,53 @@ static void report(const at_log *log, const char *source_path, const char *targe
                 dropped ? "dropped" : "cut");
 }
 
-/* Adds the examples of one corpus to the set. */
-static at_status add_files(const char *source_path, const char *target_path, const at_dataset_spec *spec,
-                           const at_log *log, at_dataset *set)
+/* The links of the pair just read, if there are any to come with it. */
+static at_status read_links(reading *r)
 {
-    reading r = {.spec = spec, .set = set};
-    at_status st = at_dataset_visit(source_path, target_path, set->task, add_pair, &r);
+    at_text line = {0};
+    if (!r->link_lines)
+        return AT_OK;
+    at_status st = at_lines_next(r->link_lines, &line);
+    if (st == AT_OK && !line.data)
+        st = at_fail(AT_EFORMAT, "fewer lines than the pairs beside it");
+    return st == AT_OK ? at_links_parse(line.data, &r->links) : st;
+}
+
+static at_status expect_no_more_links(reading *r)
+{
+    at_text line = {0};
+    at_status st = r->link_lines ? at_lines_next(r->link_lines, &line) : AT_OK;
+    if (st == AT_OK && line.data)
+        st = at_fail(AT_EFORMAT, "%s: more lines than the %zu pairs beside it", r->links_path, r->tally.read);
+    return st;
+}
+
+static at_status add_linked(void *context, const char *place, at_text source, at_text target)
+{
+    reading *r = context;
+    at_status st = read_links(r);
+    if (st == AT_OK)
+        st = add_pair(r, place, source, target);
+    if (st == AT_EFORMAT && r->link_lines)
+        st = at_fail_within(st, "%s:%zu", r->links_path, at_lines_number(r->link_lines));
+    return st;
+}
+
+/* Adds the examples of one corpus to the set; links_path NULL: they have no links. */
+static at_status add_files(const char *source_path, const char *target_path, const char *links_path,
+                           const at_dataset_spec *spec, const at_log *log, at_dataset *set)
+{
+    reading r = {.spec = spec, .set = set, .links_path = links_path};
+    at_status st = links_path ? at_lines_open(links_path, &r.link_lines) : AT_OK;
+    if (st == AT_OK)
+        st = at_dataset_visit(source_path, target_path, set->task, add_linked, &r);
+    if (st == AT_OK)
+        st = expect_no_more_links(&r);
     if (st == AT_OK)
         report(log, source_path, target_path, &r);
+    if (r.link_lines)
+        at_lines_close(r.link_lines);
+    at_links_free(&r.links);
     at_buf_free(&r.line);
     return st;
 }
@@ -215,6 +267,11 @@ static at_status begin(at_dataset *set, const at_dataset_spec *spec)
                         .tokenizer = spec->tokenizer,
                         .task = spec->task ? spec->task : AT_TASK_SEQ2SEQ,
                         .dropout = spec->dropout ? spec->options->bpe_dropout : 0};
+    if (spec->links && spec->options->alignment) {
+        set->links = at_alloc_zero(1, sizeof *set->links);
+        if (!set->links)
+            return AT_ENOMEM;
+    }
     return spec->classes ? at_classes_copy(spec->classes, &set->classes) : AT_OK;
 }
 
@@ -255,21 +312,29 @@ at_status at_dataset_load_files(const char *source_path, const char *target_path
                                 const at_log *log, at_dataset *set)
 {
     at_status st = begin(set, spec);
+    AT_ASSERT(!set->links); /* they are found by the split's name */
     if (st == AT_OK)
-        st = add_files(source_path, target_path, spec, log, set);
+        st = add_files(source_path, target_path, NULL, spec, log, set);
     return finish(set, st, source_path, spec->classes != NULL);
 }
 
 static at_status add_split(const char *name, const at_dataset_spec *spec, const at_log *log, at_dataset *set)
 {
-    char *source, *target;
+    char *source, *target, *links = NULL;
     at_data_options options = *spec->options; /* its task may be AUTO */
     options.task = set->task;
     at_status st = at_dataset_find(spec->folder, name, &options, &source, &target);
+    if (st == AT_OK && set->links) {
+        st = at_data_file(spec->folder, name, spec->options->alignment, &links);
+        if (st == AT_OK && !links)
+            st = at_fail(AT_EIO, "%s: no %s.%s, nor with .gz: the links that data.alignment names",
+                         spec->folder, name, spec->options->alignment);
+    }
     if (st == AT_OK)
-        st = add_files(source, target, spec, log, set);
+        st = add_files(source, target, links, spec, log, set);
     at_free(source);
     at_free(target);
+    at_free(links);
     return st;
 }
 
@@ -298,6 +363,7 @@ void at_dataset_free(at_dataset *set)
     free_side(&set->target);
     at_free(set->labels);
     at_classes_free(&set->classes);
+    at_dataset_links_free(set);
     *set = (at_dataset){0};
 }
 
@@ -355,5 +421,5 @@ at_status at_dataset_segment(at_dataset *set, uint64_t seed, uint64_t epoch)
         sides[i]->offsets = offsets[i];
         sides[i]->offsets_capacity = set->count + 1;
     }
-    return st;
+    return st == AT_OK && set->links ? at_dataset_links_find(set) : st;
 }

@@ -49,6 +49,7 @@ typedef struct at_data_options {
     int64_t layout;    /* AT_LAYOUT_… */
     int64_t document;  /* AT_DOCUMENT_… */
     double valid_part; /* the end of train's text that is for validation */
+    char *alignment;   /* the ending of files of links, for guided training; NULL: none */
 } at_data_options;
 
 enum { AT_TOO_LONG_DROP, AT_TOO_LONG_TRUNCATE };
@@ -66,6 +67,7 @@ typedef struct at_dataset_spec {
     const at_tokenizer *tokenizer;
     const at_preprocess *preprocess; /* NULL: lines as they are */
     bool dropout;                    /* with options->bpe_dropout: for training only */
+    bool links;                      /* with options->alignment: SPLIT.ALIGNMENT, a line of links a pair */
     at_data_task task;               /* AUTO: SEQ2SEQ */
     const at_classes *classes;       /* CLASSIFY: the labels there are; NULL: those that are met */
 } at_dataset_spec;
@@ -85,7 +87,8 @@ typedef struct at_dataset {
     double dropout; /* 0: ids stay as they are */
     const at_tokenizer *tokenizer;
     at_data_task task;
-    int32_t *labels; /* (count) CLASSIFY; otherwise NULL */
+    struct at_dataset_links *links; /* data/links.h; NULL: none */
+    int32_t *labels;                /* (count) CLASSIFY; otherwise NULL */
     size_t labels_capacity;
     at_classes classes; /* CLASSIFY: sorted; those of the spec, or those met */
     uint32_t mark;      /* checksum of all ids before dropout: tells one corpus from another */

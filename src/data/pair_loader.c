@@ -1,6 +1,7 @@
 /* Pairs of a parallel corpus, or texts with labels or without, as batches. */
 #include <string.h>
 #include "base/memory.h"
+#include "data/links.h"
 #include "data/plan.h"
 
 typedef struct pair_loader {
@@ -92,7 +93,7 @@ static at_status fill(at_loader *loader, size_t number, at_arena *arena, at_batc
                         .target_in = f.in,
                         .target_out = f.out,
                         .labels = f.labels};
-    return AT_OK;
+    return p->links ? at_dataset_links_batch(p, list, count, arena, batch) : AT_OK;
 }
 
 static void release(at_loader *loader)

@@ -113,3 +113,14 @@ void at_sinusoids(float *out, size_t positions, size_t width)
         }
     }
 }
+
+size_t at_embedding_positions(const at_embedding *embedding, size_t count, float *out)
+{
+    const float *rows = embedding->fixed     ? embedding->fixed
+                        : embedding->learned ? embedding->learned->data
+                                             : NULL;
+    size_t width = rows ? (size_t)embedding->table->shape.dim[1] : 0;
+    for (size_t i = 0; i < count * width && out; i++)
+        out[i] = rows[i];
+    return width;
+}

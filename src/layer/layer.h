@@ -31,6 +31,9 @@ typedef struct at_embedding {
     const at_param *learned; /* (P,D) positions added and learned, or NULL */
 } at_embedding;
 
+/* The first `count` rows of the positions that the embedding adds -> their width; 0: it adds none. out
+ * NULL: the width alone. */
+size_t at_embedding_positions(const at_embedding *embedding, size_t count, float *out);
 /* Row i of sequence b: scale * table[ids[i]] + positions[starts[b] + place of i in b]. starts NULL: all 0.
  * Ids and positions within the tables are the caller's duty (AT_ASSERT). */
 at_var *at_embed(at_tape *tape, const at_embedding *embedding, const int32_t *ids, const at_rows *rows,

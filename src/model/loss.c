@@ -2,6 +2,7 @@
  * linear + softmax + cross-entropy in one operation: logits exist for some rows at a time, and their gradient
  * is taken while they are there, so the (tokens x vocabulary) matrix is never held. */
 #include <string.h>
+#include "attention/guide.h"
 #include "layer/layer.h"
 #include "model/internal.h"
 
@@ -245,6 +246,8 @@ at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batc
             *report = own;
         return sum;
     }
+    if (tape->guide)
+        at_guide_begin(tape->guide, batch->link_starts, batch->link_keys);
     at_var *memory = f->encode ? f->encode(model, tape, batch) : NULL;
     at_var *rows = memory || !f->encode ? f->decode(model, tape, batch, memory) : NULL;
     double sum = 0;
@@ -252,5 +255,5 @@ at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batc
         rows ? at_cross_entropy(tape, rows, f->output(model), batch->target_out, options, &sum) : NULL;
     if (report)
         *report = (at_loss_report){.loss = sum, .tokens = at_rows_total(&batch->target)};
-    return loss;
+    return at_guide_add(tape, loss);
 }

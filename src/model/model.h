@@ -93,6 +93,9 @@ typedef struct at_family {
                           const at_rows *rows, const int32_t *ids);
     const at_param *(*output)(const at_model *model); /* (V,D): logits are rows times its transpose */
     size_t (*max_length)(const at_model *model);      /* of source and of target; 0: any */
+    /* The first `count` rows of the position encoding of the encoder's or the decoder's rows -> their
+     * width; 0: none. out NULL: the width alone. The hook may be NULL: none. */
+    size_t (*positions)(const at_model *model, bool decoder, size_t count, float *out);
 } at_family;
 
 struct at_model {

@@ -262,6 +262,12 @@ static at_var *state_step(const at_model *model, at_tape *tape, at_state *state,
     return at_stack_run(&n->decoder.stack, &pass, embed(tape, o, &n->decoder, ids, rows, starts));
 }
 
+static size_t positions(const at_model *model, bool decoder, size_t count, float *out)
+{
+    const net *n = model->net;
+    return at_embedding_positions(decoder ? &n->decoder.embedding : &n->encoder.embedding, count, out);
+}
+
 const at_family at_family_transformer = {
     .name = "transformer",
     .class = "MarianMTModel",
@@ -278,4 +284,5 @@ const at_family at_family_transformer = {
     .state_step = state_step,
     .output = output,
     .max_length = max_length,
+    .positions = positions,
 };

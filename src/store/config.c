@@ -118,6 +118,8 @@ static json_t *attend_section(const at_folder_content *content, json_t *options,
         put(attend, "preprocess", json_deep_copy(content->preprocess), ok);
     if (content->decode)
         put(attend, "decode", json_deep_copy(content->decode), ok);
+    if (content->align)
+        put(attend, "align", json_deep_copy(content->align), ok);
     if (content->data)
         put(attend, "data", json_deep_copy(content->data), ok);
     return attend;

@@ -174,6 +174,8 @@ static at_status read_config(const char *path, at_folder *folder)
         if (st == AT_OK)
             st = optional_section(attend, "decode", &folder->decode);
         if (st == AT_OK)
+            st = optional_section(attend, "align", &folder->align);
+        if (st == AT_OK)
             st = optional_section(attend, "data", &folder->data);
         if (st != AT_OK)
             st = at_fail_within(st, "%s", name);

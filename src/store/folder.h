@@ -26,7 +26,8 @@ typedef struct at_folder {
     json_t *config;           /* config.json whole */
     const json_t *preprocess; /* sections of config's "attend"; NULL when absent */
     const json_t *decode;
-    const json_t *data; /* {"source": "en", "target": "de", …} */
+    const json_t *align; /* {"layer": 2, "head": 0}: whose cross attention aligns best */
+    const json_t *data;  /* {"source": "en", "target": "de", …} */
     at_safetensors weights;
 } at_folder;
 
@@ -42,9 +43,9 @@ typedef struct at_folder_content {
     const float *numbers; /* instead of the model's: a block with the same offsets (an average); or NULL */
     at_type type;         /* of the stored numbers: AT_F32 (0), AT_BF16 or AT_F16 */
     const at_tokenizer *tokenizer;
-    const json_t *preprocess, *decode, *data; /* sections for config.json; NULL: left out */
-    const json_t *labels;                     /* id2label of config.json; NULL: no classifier */
-    const char *card;                         /* README.md; NULL: a short one is made */
+    const json_t *preprocess, *decode, *data, *align; /* sections for config.json; NULL: left out */
+    const json_t *labels;                             /* id2label of config.json; NULL: no classifier */
+    const char *card;                                 /* README.md; NULL: a short one is made */
 } at_folder_content;
 
 /* A new folder appears whole, by one rename. In a folder that is there (empty, a model, a training) each file

@@ -57,6 +57,9 @@ typedef struct at_pair {
  * without </s>. AT_EARG when either side is empty or longer than the model reaches. */
 at_status at_pair_make(at_translator *translator, const char *source, const char *target, int beam,
                        at_pair *pair);
+/* The same; *fits is false, and nothing made, where a side is empty or too long. */
+at_status at_pair_try(at_translator *translator, const char *source, const char *target, int beam,
+                      at_pair *pair, bool *fits);
 void at_pair_free(at_pair *pair);
 
 /* Runs all pairs in one pass, targets forced, with `trace` on the tape; decode false: the encoder alone. */
@@ -66,6 +69,8 @@ at_status at_trace_pairs(at_translator *translator, const at_pair *pairs, size_t
  * read. */
 at_status at_look_words(const at_translator *translator, const at_pair *pair, at_attention_kind kind,
                         at_unit unit, at_words *rows, at_words *columns);
+/* What a decoder had read: <s> and all that was said but the last piece. */
+at_status at_look_read(const at_translator *translator, const at_pair *pair, at_unit unit, at_words *words);
 /* (rows->pieces, columns->pieces) -> (rows->count, columns->count). */
 void at_join_pieces(const float *pieces, const at_words *rows, const at_words *columns, float *words);
 
@@ -78,7 +83,8 @@ typedef struct at_look {
 
 typedef struct at_looked {
     at_words row_words, column_words;
-    float *weights; /* (row_words.count, column_words.count) */
+    float *weights;  /* (row_words.count, column_words.count) */
+    int layer, head; /* whose, AT_OWN resolved */
 } at_looked;
 
 /* AT_EARG for a unit that there is not. */

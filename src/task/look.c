@@ -28,9 +28,11 @@ static at_status lay_out(const at_pair *pairs, size_t count, int32_t bos, all_ro
         return AT_ENOMEM;
     for (size_t b = 0; b < count; b++) {
         const at_ids *source = &pairs[b].source, *target = &pairs[b].target;
-        AT_ASSERT(source->count > 0 && target->count > 0);
         int32_t *in = r->in + r->target_offsets[b];
-        memcpy(r->source + r->source_offsets[b], source->id, source->count * sizeof *r->source);
+        if (source->count > 0)
+            memcpy(r->source + r->source_offsets[b], source->id, source->count * sizeof *r->source);
+        if (target->count == 0)
+            continue;
         memcpy(r->out + r->target_offsets[b], target->id, target->count * sizeof *r->out);
         in[0] = bos;
         memcpy(in + 1, target->id, (target->count - 1) * sizeof *in);
@@ -44,16 +46,17 @@ at_status at_trace_pairs(at_translator *t, const at_pair *pairs, size_t count, b
     all_rows r = {0};
     at_status st = lay_out(pairs, count, model->vocabulary.bos, &r);
     if (st == AT_OK) {
-        at_batch batch = {.source = {count, r.source_offsets, NULL},
-                          .target = {count, r.target_offsets, NULL},
+        const at_family *family = model->family;
+        at_batch batch = {.source = {family->encode ? count : 0, r.source_offsets, NULL},
+                          .target = {family->decode ? count : 0, r.target_offsets, NULL},
                           .source_ids = r.source,
                           .target_in = r.in,
                           .target_out = r.out};
         at_tape_begin(t->tape, AT_TAPE_RUN, 0, 0);
         t->tape->trace = trace;
-        at_var *memory = model->family->encode(model, t->tape, &batch);
-        if (decode)
-            model->family->decode(model, t->tape, &batch, memory);
+        at_var *memory = family->encode ? family->encode(model, t->tape, &batch) : NULL;
+        if (decode && family->decode)
+            family->decode(model, t->tape, &batch, memory);
         t->tape->trace = NULL;
         st = at_tape_status(t->tape);
         at_tape_reset(t->tape);
@@ -104,7 +107,7 @@ static at_status name(const at_translator *t, const at_ids *ids, const char *raw
 
 /* What the decoder had read: <s> and all that was said but the last piece. The words are found with that
  * piece too, so that the last is written out in full. */
-static at_status name_read(const at_translator *t, const at_pair *pair, at_unit unit, at_words *words)
+at_status at_look_read(const at_translator *t, const at_pair *pair, at_unit unit, at_words *words)
 {
     const at_ids *said = &pair->target;
     at_ids all = {0};
@@ -127,7 +130,7 @@ at_status at_look_words(const at_translator *t, const at_pair *pair, at_attentio
     at_status st = kind == AT_ENCODER_SELF ? name(t, &pair->source, pair->raw_source, unit, rows)
                                            : name(t, &pair->target, pair->raw_target, unit, rows);
     if (st == AT_OK)
-        st = kind == AT_DECODER_SELF ? name_read(t, pair, unit, columns)
+        st = kind == AT_DECODER_SELF ? at_look_read(t, pair, unit, columns)
                                      : name(t, &pair->source, pair->raw_source, unit, columns);
     return st;
 }
@@ -147,15 +150,17 @@ static at_status join(at_translator *t, const at_look *look, const at_pair *pair
 {
     int layer, head;
     choose(t, look, &layer, &head);
+    out->layer = layer;
+    out->head = head;
     at_status st = at_look_words(t, pair, look->kind, look->unit, &out->row_words, &out->column_words);
     if (st != AT_OK)
         return st;
     size_t rows = out->row_words.pieces, columns = out->column_words.pieces;
     float *pieces = at_alloc_array(rows * columns, sizeof *pieces);
     out->weights = at_alloc_array(out->row_words.count * out->column_words.count, sizeof *out->weights);
-    st = pieces && out->weights
-             ? at_trace_mean(trace, look->kind, layer, head, sequence, pieces, rows, columns)
-             : AT_ENOMEM;
+    st = pieces && out->weights ? AT_OK : AT_ENOMEM;
+    if (st == AT_OK)
+        st = at_trace_mean(trace, look->kind, layer, head, sequence, pieces, rows, columns);
     if (st == AT_OK)
         at_join_pieces(pieces, &out->row_words, &out->column_words, out->weights);
     at_free(pieces);

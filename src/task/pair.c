@@ -64,12 +64,42 @@ static at_status find_target(at_translator *t, const char *given, int beam, at_p
     return st;
 }
 
+at_status at_pair_try(at_translator *t, const char *source, const char *target, int beam, at_pair *pair,
+                      bool *fits)
+{
+    const char *const texts[] = {source, target};
+    *pair = (at_pair){0};
+    *fits = true;
+    at_status st = AT_OK;
+    for (int side = 0; side < 2 && st == AT_OK && texts[side]; side++) {
+        at_segments segments = {0};
+        st = at_segments_add(t, side == 0, 0, texts[side], &segments);
+        *fits = *fits && segments.count == 1;
+        at_segments_free(&segments);
+    }
+    return st == AT_OK && *fits ? at_pair_make(t, source, target, beam, pair) : st;
+}
+
 at_status at_pair_make(at_translator *t, const char *source, const char *target, int beam, at_pair *pair)
 {
+    const at_family_kind kind = t->folder->model->family->kind;
     *pair = (at_pair){0};
-    at_status st = one_segment(t, true, source, &pair->source);
-    if (st == AT_OK)
-        st = find_target(t, target, beam, pair);
+    if (target && kind != AT_ENCODER_DECODER)
+        return at_fail(AT_ENOSUP, "this model has no target to say: it reads one text");
+    at_status st = AT_OK;
+    if (kind == AT_DECODER_ONLY) { /* the text is what it is made to say */
+        st = find_target(t, source, beam, pair);
+    } else {
+        st = one_segment(t, true, source, &pair->source);
+        if (st == AT_OK && kind == AT_ENCODER_DECODER)
+            st = find_target(t, target, beam, pair);
+    }
+    if (st == AT_OK && !pair->translation) {
+        pair->translation = at_strdup("");
+        st = pair->translation ? AT_OK : AT_ENOMEM;
+    }
+    if (st == AT_OK && kind == AT_DECODER_ONLY && t->folder->model->vocabulary.bos < 0)
+        st = at_fail(AT_ENOSUP, "this model's tokenizer has no <s>, which its first word looks at");
     if (st != AT_OK)
         at_pair_free(pair);
     return st;

@@ -2,15 +2,32 @@
 #include "base/memory.h"
 #include "task/internal.h"
 
+/* {"layer": 2, "head": 0}; either may be left out, which is the mean. */
+static at_status read_align(at_translator *t)
+{
+    const json_t *section = t->folder->align;
+    int64_t layer = AT_MEAN, head = AT_MEAN;
+    at_status st = AT_OK;
+    if (json_object_get(section, "layer"))
+        st = at_json_int(section, "layer", 0, 65535, &layer);
+    if (st == AT_OK && json_object_get(section, "head"))
+        st = at_json_int(section, "head", 0, 65535, &head);
+    t->align_layer = (int)layer;
+    t->align_head = (int)head;
+    return st == AT_OK ? st : at_fail_within(st, "config.json: attend.align");
+}
+
 static at_status read_sections(at_translator *t)
 {
     static const char *const also[] = {NULL};
-    t->align_layer = t->align_head = AT_MEAN;
     at_status st = at_fields_default(at_beam_fields, &t->decode);
     if (st == AT_OK && t->folder->decode)
         st = at_fields_read(at_beam_fields, &t->decode, t->folder->decode, also);
     if (st != AT_OK)
         return at_fail_within(st, "config.json: attend.decode");
+    st = read_align(t);
+    if (st != AT_OK)
+        return st;
     return at_preprocess_read(&t->preprocess, t->folder->preprocess);
 }
 

@@ -37,8 +37,14 @@ at_status at_view_new(at_translator *translator, const char *source, const char 
         return st;
     }
     const at_looked *l = &v->looked;
-    v->public = (at_view){v->pair.translation, l->row_words.text,     l->column_words.text,
-                          l->row_words.count,  l->column_words.count, l->weights};
+    v->public = (at_view){.translation = v->pair.translation,
+                          .row_words = l->row_words.text,
+                          .column_words = l->column_words.text,
+                          .rows = l->row_words.count,
+                          .columns = l->column_words.count,
+                          .weights = l->weights,
+                          .layer = l->layer,
+                          .head = l->head};
     *out = &v->public;
     return AT_OK;
 }

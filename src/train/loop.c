@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include "attention/guide.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -24,6 +25,9 @@ static bool epoch_is_over(const at_trainer *t)
 static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
 {
     const at_loss_options options = {(float)t->options->label_smoothing, 1, (float)t->options->z_loss};
+    at_guide guide = {.layer = (int)t->options->guided_layer,
+                      .head = (int)t->options->guided_head,
+                      .weight = (float)t->options->guided_alignment};
     *sum = (at_loss_report){0};
     at_optimiser_clear(t->optimiser);
     at_exec_took(t->task->exec, "optimiser", false);
@@ -38,6 +42,7 @@ static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
         at_exec_took(t->task->exec, "load batch", false);
         at_tape_begin(t->tape, AT_TAPE_TRAIN, (uint64_t)t->options->seed, (uint64_t)t->progress.step + 1);
         t->tape->grads = t->optimiser->grads;
+        t->tape->guide = guide.weight > 0 ? &guide : NULL;
         at_var *loss = at_model_loss(t->task->model, t->tape, &batch, &options, &part);
         st = at_tape_backward(t->tape, loss);
         sum->loss += part.loss;
@@ -45,6 +50,7 @@ static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
     }
     at_tape_reset(t->tape);
     t->tape->grads = NULL;
+    t->tape->guide = NULL;
     return st;
 }
 

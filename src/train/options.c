@@ -29,6 +29,13 @@ const at_field at_train_fields[] = {
      "part of the probability spread over all pieces"},
     {"z_loss", AT_FIELD_REAL, AT(z_loss), "0", 0, 1, NULL,
      "times the squared log of the softmax's denominator, added to the loss; 1e-4 keeps logits small"},
+    {"guided_alignment", AT_FIELD_REAL, AT(guided_alignment), "0", 0, 100, NULL,
+     "teach a head to align as data.alignment says, with this weight beside the loss; 0: no; Garg et al. "
+     "2019: "
+     "0.05"},
+    {"guided_layer", AT_FIELD_INT, AT(guided_layer), "-1", -1, 63, NULL,
+     "the decoder's layer of that head; -1: the last but one"},
+    {"guided_head", AT_FIELD_INT, AT(guided_head), "0", 0, 255, NULL, "that head"},
     {"ema", AT_FIELD_REAL, AT(ema), "0", 0, 0.999999, NULL,
      "keep and judge a moving average of the weights that forgets so slowly; 0: none"},
     {"accumulate", AT_FIELD_INT, AT(accumulate), "1", 1, 4096, NULL, "batches an update"},

@@ -30,6 +30,9 @@ typedef struct at_train_options {
     /* how */
     int64_t optimiser;
     double beta1, beta2, eps, weight_decay, clip, label_smoothing, z_loss, ema;
+    double
+        guided_alignment; /* times the loss of one head's cross attention against the data's links; 0: none */
+    int64_t guided_layer, guided_head; /* layer -1: the last but one */
     int64_t accumulate;
     /* watching */
     int64_t report_every, valid_every, score_every, score_from;

@@ -1,5 +1,5 @@
 /* Fused attention against finite differences: masks, groups, dropout, ragged rows, shared inputs. */
-#include "attention/attend.h"
+#include "attention/guide.h"
 #include <math.h>
 #include "tests/gradient.h"
 
@@ -7,6 +7,10 @@
 static const int32_t query_offsets[] = {0, 3, 3, 8, 9}, key_offsets[] = {0, 4, 6, 6, 12};
 static const uint32_t examples[] = {3, 1, 4, 15};
 static const at_rows queries = {4, query_offsets, examples}, keys = {4, key_offsets, examples};
+
+/* 3, 1, 4, 1: the third has no key to look at. */
+static const int32_t guided_offsets[] = {0, 3, 4, 8, 9};
+static const at_rows guided_queries = {4, guided_offsets, examples};
 
 enum { NQ = 9, NK = 12 };
 
@@ -117,6 +121,40 @@ static void bias_and_places(void **state)
     check("bias, soft-cap, window to both sides, dropout", attend, &spec, 2, 3, true);
 }
 
+/* Rows with one link, with several, with none; a head of a group. */
+static at_var *guided(at_tape *tape, at_var *const *x, const void *context)
+{
+    static const int32_t starts[] = {0, 1, 1, 4, 6, 6, 6, 6, 6, 8}, places[] = {2, 0, 1, 3, 0, 1, 5, 0};
+    static at_guide guide;
+    const at_attend_spec *spec = context;
+    guide = (at_guide){.layer = 0, .head = spec->heads > 1 ? 1 : 0, .weight = 0.7f};
+    at_guide_begin(&guide, starts, places);
+    return at_guide_loss(tape, x[0], x[1], spec, &guide);
+}
+
+static void guides(void **state)
+{
+    (void)state;
+    /* The third sequence has queries and no key: its rows cannot have links. */
+    static const struct {
+        size_t heads, groups;
+        int64_t width;
+        float scale;
+    } sizes[] = {{1, 1, 1, 0}, {1, 1, 9, 0}, {3, 3, 2, 1.5f}, {4, 2, 5, 0}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        at_attend_spec spec = {.heads = sizes[i].heads,
+                               .groups = sizes[i].groups,
+                               .scale = sizes[i].scale,
+                               .queries = guided_queries,
+                               .keys = keys};
+        int64_t h = (int64_t)spec.heads, g = (int64_t)spec.groups;
+        gradient_case c = {.name = "guide", .build = guided, .context = &spec};
+        c.leaves[0] = at_shape2((int64_t)at_rows_total(&spec.queries), h * sizes[i].width);
+        c.leaves[1] = at_shape2((int64_t)at_rows_total(&spec.keys), g * sizes[i].width);
+        gradient_check(&c);
+    }
+}
+
 static void dropped_weights(void **state)
 {
     (void)state;
@@ -197,6 +235,7 @@ int main(void)
         cmocka_unit_test(window),
         cmocka_unit_test(soft_cap),
         cmocka_unit_test(bias_and_places),
+        cmocka_unit_test(guides),
         cmocka_unit_test(dropped_weights),
         cmocka_unit_test(one_variable_more_than_once),
         cmocka_unit_test(many_keys),

@@ -80,6 +80,27 @@ fails 2 "--html FILE" show --model "$model" --compare "$model" "tom ."
 fails 1 "$work/none" show --model "$model" --compare "$work/none" --html "$work/d.html" "tom ."
 holds [ ! -e "$work/d.html" ]
 
+# What heads do, positions.
+run 0 show --model "$model" --heads "$data/test.en"
+has "$work/out" "most marked heads first"
+lines "$work/out" 15 # of 4 cross, 2 encoder and 4 decoder heads, with five lines around
+run 0 show --model "$model" --heads "$data/test.en" --json
+json "$work/out" 'len(d["heads"]) == 10 and d["pairs"] == 60'
+json "$work/out" '[max(v for k, v in h.items() if k in ("previous", "next", "itself", "first", "stop", "end") and v is not None) for h in d["heads"]] == sorted([max(v for k, v in h.items() if k in ("previous", "next", "itself", "first", "stop", "end") and v is not None) for h in d["heads"]], reverse=True)'
+paste "$data/test.en" "$data/test.xx" >"$work/test.tsv"
+run 0 show --model "$model" --heads "$work/test.tsv"
+has "$work/out" "cross"
+run 0 show --model "$model" --positions 16 --json
+json "$work/out" 'd["positions"] == 16 and d["width"] == 32 and abs(d["dot"][0] - 16) < 1e-3'
+run 0 show --model "$model" --positions 16 --svg "$work/p.svg"
+lines "$work/out" 0
+has "$work/p.svg" "</svg>"
+run 0 show --model "$model" --positions 16 --kind decoder
+has "$work/out" "position encoding of the decoder"
+fails 1 "1 to 40" show --model "$model" --positions 41
+fails 2 "stand alone" show --model "$model" --positions 4 "tom ."
+fails 1 "/nowhere" show --model "$model" --heads /nowhere
+fails 2 "want own, mean or a number" show --model "$model" --layer last "tom ."
 fails 2 "--model FOLDER is missing" show "tom ."
 fails 2 "want one SENTENCE" show --model "$model"
 fails 2 "want one SENTENCE" show --model "$model" tom sees

@@ -17,8 +17,11 @@ static double forced(toy *t, const toy_batch *source, const int32_t *ids, size_t
         b.in[i] = i ? ids[i - 1] : t->model->vocabulary.bos;
         b.out[i] = ids[i];
     }
-    b.batch =
-        (at_batch){{1, b.source_offsets, NULL}, {1, b.target_offsets, NULL}, b.source, b.in, b.out, NULL};
+    b.batch = (at_batch){.source = {1, b.source_offsets, NULL},
+                         .target = {1, b.target_offsets, NULL},
+                         .source_ids = b.source,
+                         .target_in = b.in,
+                         .target_out = b.out};
     at_tape_begin(t->tape, AT_TAPE_RUN, 0, 0);
     at_loss_report report;
     assert_non_null(at_model_loss(t->model, t->tape, &b.batch, &(at_loss_options){0, 1, 0}, &report));

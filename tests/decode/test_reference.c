@@ -20,8 +20,11 @@ static void next_pieces(toy *t, const toy_batch *source, const sentence *s, doub
     b.target_offsets[1] = (int32_t)s->length + 1;
     b.in[0] = t->model->vocabulary.bos;
     memcpy(b.in + 1, s->ids, s->length * sizeof *s->ids);
-    b.batch =
-        (at_batch){{1, b.source_offsets, NULL}, {1, b.target_offsets, NULL}, b.source, b.in, b.out, NULL};
+    b.batch = (at_batch){.source = {1, b.source_offsets, NULL},
+                         .target = {1, b.target_offsets, NULL},
+                         .source_ids = b.source,
+                         .target_in = b.in,
+                         .target_out = b.out};
     at_tape_begin(t->tape, AT_TAPE_RUN, 0, 0);
     at_var *memory = t->model->family->encode(t->model, t->tape, &b.batch);
     const at_var *logits =
