@@ -4,7 +4,8 @@
     python3 tools/ladder.py DATA/multi30k OUT [RUNG ...] [--attend build/attend] [--threads N] [--table] [--list]
 
 DATA holds train, val and test_2016_flickr in German and English. OUT/RUNG is each training's folder. A rung that is
-done is not trained again, one that was stopped goes on (Ctrl-C saves). --table only prints what is there. Beside
+done is not trained again, one that was stopped goes on (Ctrl-C saves). --table trains nothing and prints what is
+there, or the rungs named. Beside
 the table OUT/ladder.tsv holds its numbers and OUT/ladder.svg BLEU by length of the source. Scores: greedy, BLEU of
 lower-cased Moses tokens (`attend eval --protocol wu`), once on the whole test split, once by words of the source.
 """
@@ -157,7 +158,7 @@ def table(a):
     rows = []
     for name, _, _ in RUNGS:
         folder = os.path.join(a.out, name)
-        if not is_done(folder):
+        if not is_done(folder) or (a.rungs and name not in a.rungs):
             continue
         with open(os.path.join(folder, "result.json"), encoding="utf-8") as f:
             r = json.load(f)

@@ -4,7 +4,8 @@ work as `attend bench train --size gru` (sizes, lengths, batches, loss, clipping
 nn.GRU reads the source, packed; the decoder is a loop over target words, because each step looks at the source with
 the state before it. What need not be in the loop is outside: keys, word sums, read-out and output product.
 
-    python bench/peers/gru_torch.py --seconds 30 --threads 1
+    python bench/peers/gru_torch.py --seconds 30 --threads 1               # gru
+    python bench/peers/gru_torch.py --seconds 30 --threads 1 --hidden 256  # gru-small
 """
 import argparse
 import random

@@ -45,6 +45,8 @@ const at_bench_size at_bench_sizes[] = {
     /* Bahdanau's network at the ladder's sizes; bench/peers/gru_torch.py is the same in PyTorch. */
     {"gru", .pieces = 10000, .family = "recurrent",
      .options = "{\"embedding\": 256, \"encoder_hidden\": 512, \"decoder_hidden\": 512}"},
+    {"gru-small", .pieces = 10000, .family = "recurrent",
+     .options = "{\"embedding\": 256, \"encoder_hidden\": 256, \"decoder_hidden\": 256}"},
     /* nanoGPT's for a CPU; the same in PyTorch: 12 windows of 64 a step, 65 characters. */
     {"char", .pieces = 69, .family = "decoder",
      .options = "{\"layers\": 4, \"d_model\": 128, \"ffn\": 512, \"heads\": 4, \"max_length\": 64, "
