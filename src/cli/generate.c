@@ -148,9 +148,9 @@ static void note_token(const printer *p, text *x, const at_token *t)
 static void finish_json(const printer *p, text *x, const at_token *t)
 {
     at_buf_char(&x->out, '\0');
-    json_t *o =
-        json_pack("{s:I, s:i, s:s, s:s, s:s}", "prompt", (json_int_t)(p->first + t->prompt), "sample",
-                  t->sample, "begin", p->prompts[t->prompt], "text", x->out.data, "ends", end_name(t->ends));
+    json_t *o = json_pack("{s:I, s:i, s:s, s:s, s:s}", "prompt", (json_int_t)p->first + (json_int_t)t->prompt,
+                          "sample", t->sample, "begin", p->prompts[t->prompt], "text", x->out.data, "ends",
+                          end_name(t->ends));
     if (o && x->tokens)
         json_object_set_new(o, "tokens", x->tokens);
     if (o && t->left_out)
