@@ -429,9 +429,9 @@ at_var *at_recurrence(at_tape *tape, const at_cell_weights *w, at_var *x, const 
     at_var *out = recur(tape, r, x, first ? first : &none);
     if (!out)
         return NULL;
-    if (r->lasts > 0)
+    if (last)
         last->h = at_slice(tape, out, r->plan.total, rows->count);
-    if (r->lasts > 1)
+    if (last && r->lasts > 1)
         last->c = at_slice(tape, out, r->plan.total + rows->count, rows->count);
     return at_slice(tape, out, 0, r->plan.total);
 }

@@ -239,6 +239,7 @@ void at_ref_cell_backward(const at_cell_step *s, size_t first, size_t end)
     for (size_t i = first; i < end; i++) {
         row p = row_of(s, i);
         gradients g = gradients_of(s, i, p.at);
+        AT_ASSERT(p.h && (cell->kind != AT_CELL_LSTM || (p.c && p.c_new && g.c)));
         for (size_t j = 0; j < d; j++) {
             float d_new = g.h[j] + s->d_out[p.at * d + j];
             if (cell->kind == AT_CELL_GRU)
@@ -259,6 +260,7 @@ void at_ref_cell_reset_backward(const at_cell_step *s, size_t first, size_t end)
     for (size_t i = first; i < end; i++) {
         row p = row_of(s, i);
         gradients g = gradients_of(s, i, p.at);
+        AT_ASSERT(p.h);
         for (size_t j = 0; j < d; j++) {
             float r = p.kept[j], d_rh = s->d_rh[i * d + j];
             float d_r = d_rh * p.h[j] * slope(s->cell, s->cell->f, r);
