@@ -77,7 +77,7 @@ class View {
     };
     this.canvas.addEventListener('mousemove', event => state.pinned || look(panel, at(event)));
     this.canvas.addEventListener('mouseleave', () => state.pinned || look(panel, null));
-    this.canvas.addEventListener('click', event => hold(panel, at(event)));
+    this.canvas.addEventListener('click', event => hold(panel, at(event), this));
     this.canvas.addEventListener('keydown', event => panel.key(event));
     this.box.addEventListener('scroll', () => this.draw());
     new ResizeObserver(() => {

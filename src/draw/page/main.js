@@ -18,11 +18,11 @@ function look(panel, word) {
 }
 
 /* A click holds the word, so that the pointer may go elsewhere; another on the same word lets it go. */
-function hold(panel, word) {
+function hold(panel, word, view) {
   const again = state.pinned && word && state.word && word.side === state.word.side && word.index === state.word.index;
   state.pinned = Boolean(word) && !again;
   look(panel, word);
-  for (const p of panels) if (state.pinned && p.sheet) p.reveal();
+  for (const p of panels) if (state.pinned && p.sheet) p.reveal(view);
   keep();
 }
 

@@ -212,12 +212,11 @@ class Panel {
       make(this.answer, 'p', {className: 'small'}, 'and ' + rest.toFixed(3) + ' at ' + number + ' other ' + (number === 1 ? 'word' : 'words'));
   }
 
-  /* Scrolls both views to the word in question. */
-  reveal() {
+  /* Scrolls to the word in question, but not the view that was clicked. */
+  reveal(clicked) {
     const f = this.focus();
-    if (!f) return;
-    this.lines.reveal(f.index);
-    this.matrix.reveal(f);
+    if (f && clicked !== this.lines) this.lines.reveal(f.index);
+    if (f && clicked !== this.matrix) this.matrix.reveal(f);
   }
 
   weights() {
