@@ -43,8 +43,7 @@ static const at_field fields[] = {
     {"png", AT_FIELD_TEXT, offsetof(options, png), NULL, 0, 0, NULL, "the same as PNG"},
     {"html", AT_FIELD_TEXT, offsetof(options, html), NULL, 0, 0, NULL,
      "write a page to this file, in which all layers, heads and kinds (or the layer and head asked for) can "
-     "be "
-     "looked at; it needs no network"},
+     "be looked at; it needs no network"},
     {"compare", AT_FIELD_TEXT, offsetof(options, compare), NULL, 0, 0, NULL,
      "a second model folder, beside the first in the page"},
     {"term", AT_FIELD_BOOL, offsetof(options, term), "false", 0, 0, NULL,
