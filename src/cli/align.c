@@ -2,6 +2,7 @@
 #include <string.h>
 #include "attend.h"
 #include "base/memory.h"
+#include "cli/align_choose.h"
 #include "cli/alignment.h"
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -9,8 +10,9 @@
 #include "text/corpus.h"
 
 typedef struct options {
-    char *model, *layer, *head;
+    char *model, *layer, *head, *choose;
     int64_t format, words, batch;
+    bool store;
 } options;
 
 static const at_field fields[] = {
@@ -23,6 +25,10 @@ static const at_field fields[] = {
      "whose alignment: own, mean or a number; " AT_CLI_PICK_HELP},
     {"head", AT_FIELD_TEXT, offsetof(options, head), "own", 0, 0, NULL, "likewise"},
     {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL, "pairs in one pass"},
+    {"choose", AT_FIELD_TEXT, offsetof(options, choose), NULL, 0, 0, NULL,
+     "instead: the alignment error rate of every layer and head against the links of this file"},
+    {"store", AT_FIELD_BOOL, offsetof(options, store), "false", 0, 0, NULL,
+     "with --choose: the best becomes the model's own, in its config.json"},
     {0}};
 
 static const at_cli_spec spec = {
@@ -36,6 +42,7 @@ static const at_cli_spec spec = {
     .fields = fields,
     .examples = "  printf 'Tom chases Jerry.\\t汤姆追杰瑞。\\n' | attend align --model models/tatoeba-en-zh\n"
                 "  attend align --model model --words spaced train.en train.de > train.align\n"
+                "  attend align --model model --words spaced --choose gold.align --store test.en test.de\n"
                 "  attend align --model model --layer 3 --head mean --format json test.tsv\n"};
 
 enum { CHUNK = 64 }; /* batches read before they are aligned */
@@ -112,6 +119,23 @@ static at_status align_all(at_translator *translator, at_pairs *pairs, const at_
     return st;
 }
 
+static at_status choose(const options *o, const at_cli_common *common, const at_align_options *how,
+                        const at_cli_words *words)
+{
+    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_cli_choice choice = {.sources = words->count > 0 ? words->list[0] : "-",
+                            .targets = words->count > 1 ? words->list[1] : NULL,
+                            .gold = o->choose,
+                            .store = o->store ? o->model : NULL,
+                            .how = *how};
+    at_translator *translator = NULL;
+    at_status st = at_translator_open(o->model, &open, &translator);
+    if (st == AT_OK)
+        st = at_cli_align_choose(&spec, translator, &choice, common);
+    at_translator_close(translator);
+    return st;
+}
+
 static at_status align(const options *o, const at_cli_common *common, const at_align_options *how,
                        const at_cli_words *words)
 {
@@ -153,8 +177,10 @@ int at_cli_align(int argc, char **argv)
         code = at_cli_wrong(&spec, "--model FOLDER is missing");
     else if (code == AT_CLI_GO && words.count > 2)
         code = at_cli_wrong(&spec, "want two files, one TSV or none; got %d", words.count);
+    if (code == AT_CLI_GO && o.store && !o.choose)
+        code = at_cli_wrong(&spec, "--store goes with --choose GOLD");
     if (code == AT_CLI_GO) {
-        at_status st = align(&o, &common, &how, &words);
+        at_status st = o.choose ? choose(&o, &common, &how, &words) : align(&o, &common, &how, &words);
         code = st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);
     }
     at_cli_free(&spec, &o, &common);

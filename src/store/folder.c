@@ -415,3 +415,25 @@ at_status at_folder_save(const char *path, const at_folder_content *content)
     at_free(fresh);
     return st;
 }
+
+at_status at_folder_set_align(const char *path, int layer, int head)
+{
+    char *name = at_path_join(path, config_name);
+    json_t *config = NULL, *align = json_object();
+    at_status st = name && align ? at_json_load(name, AT_CONFIG_MAX_BYTES, &config) : AT_ENOMEM;
+    json_t *attend = json_object_get(config, "attend");
+    if (st == AT_OK && !json_is_object(attend))
+        st = at_fail(AT_ENOSUP, "%s: no section 'attend' to name the layer and head in", name);
+    bool ok = st == AT_OK;
+    if (ok && layer >= 0)
+        ok = json_object_set_new(align, "layer", json_integer(layer)) == 0;
+    if (ok && head >= 0)
+        ok = json_object_set_new(align, "head", json_integer(head)) == 0;
+    ok = ok && json_object_set(attend, "align", align) == 0;
+    if (st == AT_OK)
+        st = ok ? at_json_save(name, config) : at_fail(AT_ENOMEM, "%s: no memory to change it", name);
+    json_decref(align);
+    json_decref(config);
+    at_free(name);
+    return st;
+}

@@ -52,6 +52,10 @@ typedef struct at_folder_content {
  * is replaced by its own rename and all else stays; a folder of anything else is refused. */
 at_status at_folder_save(const char *path, const at_folder_content *content);
 
+/* PATH/config.json names this layer and head of cross attention for alignments from now on; negative: the
+ * mean. */
+at_status at_folder_set_align(const char *path, int layer, int head);
+
 /* Sets every parameter of `params` at out + offset from PATH/model.safetensors: same names, same shapes. */
 at_status at_folder_numbers(const char *path, const at_params *params, float *out);
 #endif

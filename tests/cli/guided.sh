@@ -68,6 +68,28 @@ has "$work/out" "cross attention, layer 1, head 1"
 run 0 show --model "$work/model" --layer mean --head mean "tom sees jerry"
 has "$work/out" "mean of all layers, mean of all heads"
 
+# The taught head is found by measurement, and can be made the model's own.
+run 0 align --model "$work/model" --words spaced --choose "$work/data/test.align" --json "$work/data/test.en" \
+    "$work/data/test.xx"
+json "$work/out" 'len(d["heads"]) == 7 and [(h["layer"], h["head"]) for h in d["heads"] if h["head"] >= 0][0] == (1, 1)'
+json "$work/out" '[h["aer"] for h in d["heads"]] == sorted(h["aer"] for h in d["heads"])'
+cp -r "$work/model" "$work/copy"
+sed -i 's/"align": *{/"align_of_before": {/' "$work/copy/config.json"
+run 0 show --model "$work/copy" "tom sees jerry"
+has "$work/out" "mean of all layers, mean of all heads"
+run 0 align --model "$work/copy" --words spaced --choose "$work/data/test.align" --store "$work/data/test.en" \
+    "$work/data/test.xx"
+least=$(awk 'NR == 2 { print $3 }' "$work/out")
+has "$work/copy/config.json" '"align": {'
+run 0 align --model "$work/copy" --words spaced "$work/data/test.en" "$work/data/test.xx"
+cp "$work/out" "$work/hyp.align"
+run 0 eval --metric aer --alignment "$work/hyp.align" --gold "$work/data/test.align"
+has "$work/out" "= $least precision"
+fails 2 "goes with --choose" align --model "$work/copy" --store
+head -n 5 "$work/data/test.align" >"$work/short.align"
+fails 1 "5 lines for 60 pairs" align --model "$work/copy" --choose "$work/short.align" "$work/data/test.en" \
+    "$work/data/test.xx"
+
 # Words that nobody knows are copied as they were written.
 run 0 translate --model "$work/model" "tom sees Zorblax" "Qrix chases jerry"
 holds [ "$(grep -c Zorblax "$work/out")" = 0 ]
