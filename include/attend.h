@@ -242,8 +242,8 @@ typedef struct at_bundle_part {
     const char *const *row_words, *const *column_words;
     size_t rows, columns;
     const float *weights; /* (layers, heads, rows, columns): each row sums to 1 */
-    /* (rows, columns) of self-attention followed through all layers, residuals included (Abnar & Zuidema 2020);
-     * NULL: cross attention, one layer or head only, or more than 1,024 pieces. */
+    /* (rows, columns) of self-attention followed through all layers, residuals included (Abnar & Zuidema
+     * 2020); NULL: cross attention, one layer or head only, or more than 1,024 pieces. */
     const float *rollout;
 } at_bundle_part;
 
