@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "kernel/dropout.h"
 #include "layer/pool.h"
+#include "layer/recurrent.h"
 #include "model/internal.h"
 #include "model/stack.h"
 
@@ -15,15 +16,18 @@ enum { MOST_SINUSOIDS = 1 << 26 }; /* numbers in the table, 256 MB */
 enum { LEARNED, SINUSOIDAL, NO_POSITIONS };
 enum { GELU, RELU };
 enum { CLASS, MEAN, MAX, ATTENTION };
+enum { TRANSFORMER, GRU, LSTM };
 
 typedef struct options {
     int64_t layers, width, ffn, heads, max_length;
-    int64_t positions, norm, activation, pooling;
+    int64_t body, positions, norm, activation, pooling;
     double dropout, attention_dropout, activation_dropout, word_dropout;
     double mask_rate, mask_loss, temperature;
 } options;
 
 static const at_field fields[] = {
+    {"body", AT_FIELD_CHOICE, offsetof(options, body), "transformer", 0, 0, "transformer|gru|lstm",
+     "blocks of attention, or recurrent layers in both directions, half of d_model each"},
     {"layers", AT_FIELD_INT, offsetof(options, layers), "3", 1, 64, NULL, "layers of the encoder"},
     {"d_model", AT_FIELD_INT, offsetof(options, width), "128", 2, 8192, NULL, "width of every row"},
     {"ffn", AT_FIELD_INT, offsetof(options, ffn), "512", 1, 65536, NULL,
@@ -57,7 +61,8 @@ static const at_field fields[] = {
     {0}};
 
 typedef struct net {
-    at_stack stack;
+    at_stack stack;         /* body transformer */
+    at_recurrent recurrent; /* the others */
     at_embedding embedding;
     at_norm_weights embedding_norm;
     at_pool_weights attention;
@@ -141,19 +146,19 @@ static at_status declare_heads(at_model *model, net *n)
                : st;
 }
 
-static at_status build(at_model *model)
+static at_status declare_body(at_model *model, net *n)
 {
     const options *o = model->options;
-    net *n = model->net;
-    if (o->width % o->heads != 0)
-        return at_fail(AT_EARG, "model.heads: %lld heads do not divide d_model %lld", (long long)o->heads,
-                       (long long)o->width);
-    if (o->positions == SINUSOIDAL && o->width % 2 != 0)
-        return at_fail(AT_EARG, "model.d_model: sinusoidal positions want an even width; got %lld",
-                       (long long)o->width);
-    if (o->positions == SINUSOIDAL && o->max_length * o->width > MOST_SINUSOIDS)
-        return at_fail(AT_EARG, "model.max_length: %lld positions times model.d_model %lld exceed %d numbers",
-                       (long long)o->max_length, (long long)o->width, MOST_SINUSOIDS);
+    if (o->body != TRANSFORMER) {
+        at_recurrent_spec spec = {.cell = {.kind = o->body == GRU ? AT_CELL_GRU : AT_CELL_LSTM},
+                                  .in = (size_t)o->width,
+                                  .width = (size_t)o->width / 2,
+                                  .layers = (size_t)o->layers,
+                                  .bidirectional = true,
+                                  .biases = true,
+                                  .dropout = (float)o->dropout};
+        return at_recurrent_declare(&model->params, "encoder.rnn", &spec, &n->recurrent);
+    }
     at_stack_spec spec = {.names = &names,
                           .layers = (size_t)o->layers,
                           .width = (size_t)o->width,
@@ -164,9 +169,30 @@ static at_status build(at_model *model)
                           .dropout = (float)o->dropout,
                           .attention_dropout = (float)o->attention_dropout,
                           .activation_dropout = (float)o->activation_dropout};
+    return at_stack_declare(&model->params, &spec, &n->stack);
+}
+
+static at_status build(at_model *model)
+{
+    const options *o = model->options;
+    net *n = model->net;
+    if (o->body == TRANSFORMER && o->width % o->heads != 0)
+        return at_fail(AT_EARG, "model.heads: %lld heads do not divide d_model %lld", (long long)o->heads,
+                       (long long)o->width);
+    if (o->positions == SINUSOIDAL && o->width % 2 != 0)
+        return at_fail(AT_EARG, "model.d_model: sinusoidal positions want an even width; got %lld",
+                       (long long)o->width);
+    if (o->positions == SINUSOIDAL && o->max_length * o->width > MOST_SINUSOIDS)
+        return at_fail(AT_EARG, "model.max_length: %lld positions times model.d_model %lld exceed %d numbers",
+                       (long long)o->max_length, (long long)o->width, MOST_SINUSOIDS);
+    if (o->body != TRANSFORMER && (o->width % 2 != 0 || o->layers > AT_RECURRENT_LAYERS))
+        return at_fail(
+            AT_EARG,
+            "model.body: recurrent layers want an even d_model, %d of them at most; got %lld and %lld",
+            AT_RECURRENT_LAYERS, (long long)o->width, (long long)o->layers);
     at_status st = declare_embedding(model, n);
     if (st == AT_OK)
-        st = at_stack_declare(&model->params, &spec, &n->stack);
+        st = declare_body(model, n);
     return st == AT_OK ? declare_heads(model, n) : st;
 }
 
@@ -201,7 +227,10 @@ static at_var *run(const at_model *model, at_tape *tape, const at_rows *rows, co
     at_stack_pass pass = {.tape = tape, .rows = rows, .layers = layers};
     at_var *x = at_embed(tape, &n->embedding, ids, rows, NULL);
     x = x ? at_norm_run(tape, x, &n->embedding_norm) : NULL;
-    return at_stack_run(&n->stack, &pass, x ? at_dropout_add(tape, NULL, x, (float)o->dropout, rows) : NULL);
+    x = x ? at_dropout_add(tape, NULL, x, (float)o->dropout, rows) : NULL;
+    if (o->body == TRANSFORMER || !x)
+        return at_stack_run(&n->stack, &pass, x);
+    return at_recurrent_rows(tape, &n->recurrent, x, rows, NULL, NULL);
 }
 
 static at_var *encode(const at_model *model, at_tape *tape, const at_batch *batch)
@@ -212,7 +241,13 @@ static at_var *encode(const at_model *model, at_tape *tape, const at_batch *batc
 static at_var *layer(const at_model *model, at_tape *tape, const at_batch *batch, size_t number)
 {
     const net *n = model->net;
-    size_t layers = n->stack.spec.layers;
+    const options *o = model->options;
+    size_t layers = (size_t)o->layers;
+    if (o->body != TRANSFORMER && number > 0 && number < layers) {
+        at_tape_fail(tape, AT_ENOSUP, "layer %zu: of recurrent layers only the last, %zu, can be had", number,
+                     layers);
+        return NULL;
+    }
     if (number > layers) {
         at_tape_fail(tape, AT_EARG, "layer %zu: this model has layers 1 to %zu, and 0 for the pieces alone",
                      number, layers);

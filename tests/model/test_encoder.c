@@ -74,6 +74,13 @@ static void gradients_of_labels(void **state)
           LABELS, true);
 }
 
+static void gradients_of_recurrent_bodies(void **state)
+{
+    (void)state;
+    check("{" SMALL ", \"body\": \"gru\", \"pooling\": \"attention\"}", LABELS, false);
+    check("{" SMALL ", \"body\": \"lstm\", \"pooling\": \"mean\", \"positions\": \"none\"}", LABELS, false);
+}
+
 static void gradients_of_hidden_pieces_and_pairs(void **state)
 {
     (void)state;
@@ -147,6 +154,7 @@ static void a_tiny_set_is_learned_by_heart(void **state)
 {
     (void)state;
     learn_by_heart(NULL, LABELS, 0.1f);
+    learn_by_heart("{\"pooling\": \"attention\", \"body\": \"gru\"}", LABELS, 0.3f);
     learn_by_heart("{\"pooling\": \"attention\", \"norm\": \"pre\"}", LABELS, 0.1f);
     learn_by_heart("{\"pooling\": \"mean\", \"norm\": \"pre\", \"temperature\": 0.2}", PAIRS, 0.3f);
 }
@@ -203,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_labels),
+        cmocka_unit_test(gradients_of_recurrent_bodies),
         cmocka_unit_test(gradients_of_hidden_pieces_and_pairs),
         cmocka_unit_test(what_is_hidden_follows_the_example),
         cmocka_unit_test(a_tiny_set_is_learned_by_heart),
