@@ -70,7 +70,7 @@ static json_t *words_json(const at_classification *c)
 
 static void print_json(printer *p, const at_classification *c, size_t count)
 {
-    json_t *o = json_pack("{s:I}", "line", (json_int_t)(c->line + p->first)), *list = json_array();
+    json_t *o = json_pack("{s:I}", "line", (json_int_t)c->line + (json_int_t)p->first), *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, json_pack("{s:s, s:f}", "label", p->labels[p->order[i]], "probability",
                                               (double)c->probabilities[p->order[i]]));

@@ -62,7 +62,8 @@ static bool print_vector(void *context, const at_vector *v)
     printer *p = context;
     p->cut += v->cut && !v->number;
     if (p->json) {
-        json_t *o = json_pack("{s:I}", "line", (json_int_t)(v->line + p->first)), *list = json_array();
+        json_t *o = json_pack("{s:I}", "line", (json_int_t)v->line + (json_int_t)p->first),
+               *list = json_array();
         if (v->word)
             json_object_set_new(o, "word", json_string(v->word));
         for (size_t i = 0; i < v->width; i++)

@@ -99,6 +99,7 @@ static at_status give(working *w, size_t line, size_t b, bool empty)
     float *weights = NULL;
     at_status st = AT_OK;
     if (!empty) {
+        AT_ASSERT(w->probabilities); /* this line was read, so there was a batch */
         c.probabilities = w->probabilities->data + b * classes->count;
         c.number = (int)most_probable(c.probabilities, classes->count);
         c.label = classes->names[c.number];
