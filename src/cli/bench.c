@@ -8,10 +8,12 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/profile.h"
 
 typedef struct options {
     double seconds;
     char *size, *svg;
+    bool profile;
 } options;
 
 static const at_field fields[] = {{"seconds", AT_FIELD_REAL, offsetof(options, seconds), "2", 0.01, 3600,
@@ -21,6 +23,8 @@ static const at_field fields[] = {{"seconds", AT_FIELD_REAL, offsetof(options, s
                                    "train: char too; generate: char)"},
                                   {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL,
                                    "draw what was measured into this file (lengths)"},
+                                  {"profile", AT_FIELD_BOOL, offsetof(options, profile), NULL, 0, 0, NULL,
+                                   "at the end: time, GFLOP/s and GB/s by operation, on stderr"},
                                   {0}};
 
 static const at_cli_spec spec = {
@@ -175,6 +179,11 @@ static at_status run(const struct bench *which, const options *o, const at_cli_c
                               : at_fail(AT_ENOMEM, "no memory for results");
     if (st == AT_OK)
         st = print_head(&bench);
+    at_profile profile;
+    if (st == AT_OK && o->profile) {
+        at_profile_start(&profile);
+        bench.exec->profile = &profile;
+    }
     if (st == AT_OK)
         st = which->run(&bench);
     if (st == AT_OK && json_array_size(bench.rows) == 0)
@@ -182,6 +191,8 @@ static at_status run(const struct bench *which, const options *o, const at_cli_c
                      which->name, o->size);
     if (st == AT_OK)
         st = print_end(&bench, which->name);
+    if (st == AT_OK && o->profile)
+        st = at_cli_profile(bench.exec);
     at_exec_free(bench.exec);
     json_decref(bench.rows);
     return st;

@@ -7,8 +7,9 @@ run 0 bench attention --size translate-train --seconds 0.01
 has "$work/out" "GFLOP/s"
 run 0 bench attention --size decode-1x1k --seconds 0.01 --json
 json "$work/out" 'd["rows"][0]["case"] == "decode-1x1k" and d["rows"][0]["forward_gflops"] > 0'
-run 0 bench lengths --size 64 --seconds 0.01 --svg "$work/lengths.svg"
+run 0 bench lengths --size 64 --seconds 0.01 --profile --svg "$work/lengths.svg"
 holds grep -q "64 rows: forward" "$work/out"
+holds grep -q "^attention .*backward" "$work/err"
 holds grep -q "rows of the sequence" "$work/lengths.svg"
 fails 2 "only 'bench lengths'" bench train --svg "$work/x.svg"
 run 0 bench translate --size tiny --seconds 0.01 --json --threads 2
