@@ -60,8 +60,11 @@ static void logits_are_those_of_transformers(void **state)
     size_t count = rows_of("source", false, source, source_offsets);
     rows_of("target", true, in, target_offsets);
     rows_of("target", false, out, target_offsets);
-    const at_batch batch = {
-        {count, source_offsets, NULL}, {count, target_offsets, NULL}, source, in, out, NULL};
+    const at_batch batch = {.source = {count, source_offsets, NULL},
+                            .target = {count, target_offsets, NULL},
+                            .source_ids = source,
+                            .target_in = in,
+                            .target_out = out};
     const at_model *model = folder->model;
     at_tape_begin(tape, AT_TAPE_RUN, 1, 0);
     at_var *memory = model->family->encode(model, tape, &batch);
