@@ -53,7 +53,7 @@ static void scores_by_dot_and_by_tanh(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int64_t h = (int64_t)sizes[i].heads, g = (int64_t)sizes[i].groups, w = sizes[i].width;
-        pair_case c = {.pairs = {sizes[i].heads, sizes[i].groups, queries, keys, NULL, NULL},
+        pair_case c = {.pairs = {sizes[i].heads, sizes[i].groups, queries, keys, NULL, NULL, NULL},
                        .factor = i % 2 ? 1 : 0.7f};
         gradient_check(&(gradient_case){.name = "dot",
                                         .build = dot,
@@ -85,7 +85,7 @@ static void many_sequences(void **state)
     static int32_t one[41];
     for (int32_t b = 0; b <= 40; b++)
         one[b] = b;
-    pair_case c = {.pairs = {1, 1, {40, one, NULL}, {40, one, NULL}, NULL, NULL}};
+    pair_case c = {.pairs = {1, 1, {40, one, NULL}, {40, one, NULL}, NULL, NULL, NULL}};
     gradient_check(&(gradient_case){.name = "additive, 40 sequences",
                                     .build = additive,
                                     .context = &c,
@@ -108,7 +108,7 @@ static void scores_by_place_and_by_angle(void **state)
 {
     (void)state;
     for (size_t heads = 1; heads <= 2; heads++) {
-        pair_case c = {.pairs = {heads, heads, queries, keys, NULL, NULL}};
+        pair_case c = {.pairs = {heads, heads, queries, keys, NULL, NULL, NULL}};
         int64_t h = (int64_t)heads;
         for (int64_t places = 3; places <= 7; places += 2) /* fewer than keys, and more */
             gradient_check(&(gradient_case){
@@ -163,7 +163,7 @@ static void every_normaliser_and_mask(void **state)
         added[i] = i % 3 == 1 ? -INFINITY : 0;
     for (at_normaliser how = 0; how < AT_NORMALISERS; how++) {
         for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
-            pair_case c = {.pairs = {2, 1 + i % 2, queries, keys, i % 2 ? starts : NULL, NULL},
+            pair_case c = {.pairs = {2, 1 + i % 2, queries, keys, i % 2 ? starts : NULL, NULL, NULL},
                            .mask = masks[i],
                            .how = how};
             check("masked attention", &c);
@@ -179,7 +179,8 @@ static void predicted_centres(void **state)
 {
     (void)state;
     for (int64_t reach = 1; reach <= 4; reach++) {
-        pair_case c = {.pairs = {2, 2, queries, keys, NULL, NULL}, .mask = {.reach = reach}, .focus = true};
+        pair_case c = {
+            .pairs = {2, 2, queries, keys, NULL, NULL, NULL}, .mask = {.reach = reach}, .focus = true};
         check("local-p", &c);
         c.how = AT_NORMALISE_NONE;
         check("local-p, not normalised", &c);
