@@ -74,10 +74,11 @@ static at_status fill(at_loader *loader, size_t number, at_arena *arena, at_batc
         uint32_t i = list[b];
         size_t slen = at_dataset_length(&p->source, i), tlen = at_dataset_length(&p->target, i);
         memcpy(f.source + s, p->source.ids.id + p->source.offsets[i], slen * sizeof(int32_t));
-        memcpy(f.out + t, p->target.ids.id + p->target.offsets[i], tlen * sizeof(int32_t));
         if (tlen) { /* a target holds at least its </s>; labelled texts have none */
+            const int32_t *target = p->target.ids.id + p->target.offsets[i];
+            memcpy(f.out + t, target, tlen * sizeof(int32_t));
             f.in[t] = l->options.bos;
-            memcpy(f.in + t + 1, p->target.ids.id + p->target.offsets[i], (tlen - 1) * sizeof(int32_t));
+            memcpy(f.in + t + 1, target, (tlen - 1) * sizeof(int32_t));
         }
         if (f.labels)
             f.labels[b] = p->labels[i];
