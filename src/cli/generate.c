@@ -88,11 +88,10 @@ static const at_cli_spec spec = {
         "  --repetition X                  penalty for what was said before (1: none)\n"
         "  --stop TEXT                     end before this text, \\n for a line end; may come several "
         "times\n",
-    .examples =
-        "  attend generate --model models/shakespeare \"ROMEO:\" --max-tokens 400 --temperature 0.8\n"
-        "  attend generate --model models/shakespeare --samples 3 --top-k 10 --stop '\\n\\n' \"JULIET:\"\n"
-        "  attend generate --model models/shakespeare --temperature 0 --json < prompt.txt\n"
-        "  attend generate --model models/shakespeare --interactive\n"};
+    .examples = "  attend generate --model shakespeare \"ROMEO:\" --max-tokens 400 --temperature 0.8\n"
+                "  attend generate --model shakespeare --samples 3 --top-k 10 --stop '\\n\\n' \"JULIET:\"\n"
+                "  attend generate --model shakespeare --temperature 0 --json < prompt.txt\n"
+                "  attend generate --model shakespeare --interactive\n"};
 
 /* ---------------------------------------------------------------- printing */
 

@@ -327,9 +327,11 @@ static at_status write_card(const char *path, const at_folder_content *content)
     at_buf_printf(&text, "# A model of attend\n\n- family: %s\n", m->family->name);
     if (source && target)
         at_buf_printf(&text, "- languages: %s to %s\n", source, target);
-    at_buf_printf(&text,
-                  "- parameters: %zu\n- pieces: %lld\n\nUse it with `attend translate --model FOLDER`.\n",
-                  count_parameters(&m->params), (long long)m->vocabulary.source);
+    static const char *const uses[] = {[AT_ENCODER_DECODER] = "attend translate",
+                                       [AT_DECODER_ONLY] = "attend generate",
+                                       [AT_ENCODER_ONLY] = "attend classify` or `attend embed"};
+    at_buf_printf(&text, "- parameters: %zu\n- pieces: %lld\n\nUse it with `%s`, `--model FOLDER`.\n",
+                  count_parameters(&m->params), (long long)m->vocabulary.source, uses[m->family->kind]);
     at_status st = at_buf_status(&text);
     if (st == AT_OK)
         st = at_file_write(path, text.data, text.length);
