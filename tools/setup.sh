@@ -3,9 +3,9 @@
 # Debian and Ubuntu: apt-get, as root or through a sudo that asks nothing. Elsewhere it prints the line to run.
 set -u
 
-build_packages="gcc libc6-dev make cmake ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev zlib1g-dev libedit-dev libcmocka-dev libcairo2-dev libpango1.0-dev"
+build_packages="gcc libc6-dev make cmake ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev zlib1g-dev libedit-dev libcmocka-dev libcairo2-dev libpango1.0-dev libjpeg-dev libpng-dev"
 lint_packages="clang clang-format clang-tidy python3"
-brew_packages="cmake ninja pkg-config jansson pcre2 utf8proc cmocka cairo pango"
+brew_packages="cmake ninja pkg-config jansson pcre2 utf8proc cmocka cairo pango jpeg-turbo libpng"
 
 have_all() {
     for tool in cmake ninja pkg-config; do
