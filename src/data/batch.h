@@ -14,17 +14,17 @@
 #include "tensor/rows.h"
 
 /* Pictures of one size, ready for a model: normalised, cut, turned as training wants them. */
-typedef struct at_pictures {
+typedef struct at_pixels {
     size_t height, width, channels;
-    const float *pixels; /* (B, height, width, channels); NULL: the batch holds no pictures */
-} at_pictures;
+    const float *data; /* (B, height, width, channels); NULL: the batch holds no pictures */
+} at_pixels;
 
 typedef struct at_batch {
     at_rows source, target;    /* both count B; examples: number of the pair in the corpus */
     const int32_t *source_ids; /* (source.offsets[B]) each ends with </s> */
     const int32_t *target_in;  /* (target.offsets[B]) */
     const int32_t *target_out;
-    at_pictures pictures;
+    at_pixels pixels;
     const int32_t *labels; /* (source.count) the class of each; NULL: none are known */
     /* (source.count, classes) how much of each class is wanted, rows of sum 1, where two examples were mixed
      * (mixup, cutmix); labels then hold the larger share. NULL: all of the label. */
