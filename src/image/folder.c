@@ -67,7 +67,7 @@ static at_status list_folder(const char *folder, names *out)
 }
 
 /* The set takes `path`, also when it fails. label < 0: none. */
-static at_status add_path(at_pictures *set, char *path, int32_t label)
+static at_status add_path(at_picture_set *set, char *path, int32_t label)
 {
     at_status st =
         path ? at_grow(&set->path, &set->path_capacity, set->count + 1, sizeof *set->path) : AT_ENOMEM;
@@ -83,7 +83,7 @@ static at_status add_path(at_pictures *set, char *path, int32_t label)
     return AT_OK;
 }
 
-static at_status add_class(at_pictures *set, const char *name, size_t length)
+static at_status add_class(at_picture_set *set, const char *name, size_t length)
 {
     if (set->class_count == MOST_CLASSES)
         return at_fail(AT_EFORMAT, "more than %d classes", MOST_CLASSES);
@@ -95,7 +95,7 @@ static at_status add_class(at_pictures *set, const char *name, size_t length)
     return st;
 }
 
-static at_status expect_classes(at_pictures *set, const at_class_names *expected)
+static at_status expect_classes(at_picture_set *set, const at_class_names *expected)
 {
     at_status st = AT_OK;
     for (size_t i = 0; st == AT_OK && i < expected->count; i++)
@@ -103,7 +103,7 @@ static at_status expect_classes(at_pictures *set, const at_class_names *expected
     return st;
 }
 
-static int32_t find_class(const at_pictures *set, const char *name, size_t length)
+static int32_t find_class(const at_picture_set *set, const char *name, size_t length)
 {
     for (size_t i = 0; i < set->class_count; i++)
         if (strlen(set->class_names[i]) == length && memcmp(set->class_names[i], name, length) == 0)
@@ -112,7 +112,7 @@ static int32_t find_class(const at_pictures *set, const char *name, size_t lengt
 }
 
 /* "cat, dog, …" of a model, for messages. */
-static at_status unknown_class(const at_pictures *set, const char *place, const char *name, size_t length)
+static at_status unknown_class(const at_picture_set *set, const char *place, const char *name, size_t length)
 {
     at_buf known = {0};
     for (size_t i = 0; i < set->class_count && known.length < 160; i++)
@@ -135,7 +135,7 @@ static bool is_above(const level *folder, const struct stat *info)
 
 /* One name of a folder: a file is added, a folder gone into. Takes `path`. Links that lead nowhere and what
  * is no plain file are passed over: they are not pictures. */
-static at_status add_below(at_pictures *set, char *path, int32_t label, const level *above)
+static at_status add_below(at_picture_set *set, char *path, int32_t label, const level *above)
 {
     struct stat info;
     if (!path)
@@ -159,7 +159,7 @@ static at_status add_below(at_pictures *set, char *path, int32_t label, const le
     return st;
 }
 
-static at_status add_class_folder(at_pictures *set, const char *folder, const char *name, bool expected)
+static at_status add_class_folder(at_picture_set *set, const char *folder, const char *name, bool expected)
 {
     char *path = at_path_join(folder, name);
     size_t before = set->count;
@@ -186,7 +186,7 @@ static at_status add_class_folder(at_pictures *set, const char *folder, const ch
 }
 
 /* What both kinds of labelled sets must have. */
-static at_status check_classes(const at_pictures *set, const char *path, bool expected, const char *remedy)
+static at_status check_classes(const at_picture_set *set, const char *path, bool expected, const char *remedy)
 {
     if (!set->count)
         return at_fail(AT_EFORMAT, "%s: no pictures; %s", path, remedy);
@@ -196,10 +196,10 @@ static at_status check_classes(const at_pictures *set, const char *path, bool ex
     return AT_OK;
 }
 
-at_status at_pictures_folder(const char *folder, const at_class_names *expected, at_pictures *set)
+at_status at_picture_set_folder(const char *folder, const at_class_names *expected, at_picture_set *set)
 {
     names found = {0};
-    *set = (at_pictures){0};
+    *set = (at_picture_set){0};
     at_status st = expected ? expect_classes(set, expected) : AT_OK;
     if (st == AT_OK)
         st = list_folder(folder, &found);
@@ -210,11 +210,11 @@ at_status at_pictures_folder(const char *folder, const at_class_names *expected,
         st = check_classes(set, folder, expected != NULL,
                            "want a sub-folder for each class, its pictures in it");
     if (st != AT_OK)
-        at_pictures_free(set);
+        at_picture_set_free(set);
     return st;
 }
 
-at_status at_pictures_add(const char *path, at_pictures *set)
+at_status at_picture_set_add(const char *path, at_picture_set *set)
 {
     size_t before = set->count;
     if (!at_file_exists(path))
@@ -226,12 +226,12 @@ at_status at_pictures_add(const char *path, at_pictures *set)
     return st;
 }
 
-at_status at_pictures_all(const char *path, at_pictures *set)
+at_status at_picture_set_all(const char *path, at_picture_set *set)
 {
-    *set = (at_pictures){0};
-    at_status st = at_pictures_add(path, set);
+    *set = (at_picture_set){0};
+    at_status st = at_picture_set_add(path, set);
     if (st != AT_OK)
-        at_pictures_free(set);
+        at_picture_set_free(set);
     return st;
 }
 
@@ -249,7 +249,7 @@ static char *path_of(const char *folder, const char *name, size_t length)
     return taken;
 }
 
-static at_status add_line(at_pictures *set, const char *place, const char *folder, const char *line,
+static at_status add_line(at_picture_set *set, const char *place, const char *folder, const char *line,
                           size_t length, bool expected)
 {
     const char *tab = memchr(line, '\t', length);
@@ -269,7 +269,8 @@ static at_status add_line(at_pictures *set, const char *place, const char *folde
     return st == AT_OK ? add_path(set, path_of(folder, tab + 1, path_length), label) : st;
 }
 
-static at_status add_lines(at_pictures *set, const char *path, const char *text, size_t length, bool expected)
+static at_status add_lines(at_picture_set *set, const char *path, const char *text, size_t length,
+                           bool expected)
 {
     const char *slash = strrchr(path, '/'), *end = text + length;
     char *folder = slash ? at_strndup(path, (size_t)(slash - path) + 1) : at_strdup("");
@@ -294,7 +295,7 @@ static at_status add_lines(at_pictures *set, const char *path, const char *text,
 }
 
 /* Met in the order of lines; numbered in the order of names. */
-static at_status sort_classes(at_pictures *set)
+static at_status sort_classes(at_picture_set *set)
 {
     char **old = at_alloc_array(set->class_count, sizeof *old);
     int32_t *moved = at_alloc_array(set->class_count, sizeof *moved);
@@ -314,11 +315,11 @@ static at_status sort_classes(at_pictures *set)
     return st;
 }
 
-at_status at_pictures_list(const char *path, const at_class_names *expected, at_pictures *set)
+at_status at_picture_set_list(const char *path, const at_class_names *expected, at_picture_set *set)
 {
     char *text;
     size_t length;
-    *set = (at_pictures){0};
+    *set = (at_picture_set){0};
     at_status st = at_file_read(path, MOST_LIST, &text, &length);
     if (st == AT_OK && expected)
         st = expect_classes(set, expected);
@@ -330,13 +331,13 @@ at_status at_pictures_list(const char *path, const at_class_names *expected, at_
     if (st == AT_OK && !expected)
         st = sort_classes(set);
     if (st != AT_OK)
-        at_pictures_free(set);
+        at_picture_set_free(set);
     return st;
 }
 
 /* --- IDX -------------------------------------------------------------------------------------- */
 
-static at_status take_labels(at_pictures *set, const char *path, const at_idx *labels,
+static at_status take_labels(at_picture_set *set, const char *path, const at_idx *labels,
                              const at_class_names *expected)
 {
     size_t classes = 0;
@@ -358,11 +359,11 @@ static at_status take_labels(at_pictures *set, const char *path, const at_idx *l
     return st == AT_OK ? check_classes(set, path, expected != NULL, "want two labels at least") : st;
 }
 
-at_status at_pictures_idx(const char *images, const char *labels, const at_class_names *expected,
-                          at_pictures *set)
+at_status at_picture_set_idx(const char *images, const char *labels, const at_class_names *expected,
+                             at_picture_set *set)
 {
     at_idx marks = {0};
-    *set = (at_pictures){0};
+    *set = (at_picture_set){0};
     at_status st = at_idx_read(images, AT_IDX_IMAGES, 0, &set->idx);
     if (st == AT_OK)
         set->count = set->idx.count;
@@ -372,16 +373,16 @@ at_status at_pictures_idx(const char *images, const char *labels, const at_class
         st = take_labels(set, labels, &marks, expected);
     at_idx_free(&marks);
     if (st != AT_OK)
-        at_pictures_free(set);
+        at_picture_set_free(set);
     return st;
 }
 
-void at_pictures_free(at_pictures *set)
+void at_picture_set_free(at_picture_set *set)
 {
     if (set->path)
         free_texts(set->path, set->count);
     free_texts(set->class_names, set->class_count);
     at_free(set->label);
     at_idx_free(&set->idx);
-    *set = (at_pictures){0};
+    *set = (at_picture_set){0};
 }

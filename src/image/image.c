@@ -32,7 +32,7 @@ void at_image_free(at_image *image)
     *image = (at_image){0};
 }
 
-at_status at_image_check_size(const at_image_source *source, uint64_t width, uint64_t height)
+at_status at_image_check_size(const at_image_file *source, uint64_t width, uint64_t height)
 {
     if (!width || !height)
         return at_fail(AT_EFORMAT, "%s: a picture of %llu x %llu has no pixels", source->name,
@@ -108,7 +108,7 @@ static at_image_kind kind_of(const unsigned char *bytes, size_t length)
 
 /* --- Reading -------------------------------------------------------------------------------- */
 
-static at_status decode(const at_image_source *source, at_image_info *info, at_image *image)
+static at_status decode(const at_image_file *source, at_image_info *info, at_image *image)
 {
     *info = (at_image_info){.kind = kind_of(source->bytes, source->length), .orientation = 1};
     if (info->kind == AT_IMAGE_JPEG)
@@ -119,10 +119,10 @@ static at_status decode(const at_image_source *source, at_image_info *info, at_i
                    at_image_what(source->bytes, source->length));
 }
 
-static at_image_source source_of(const void *bytes, size_t length, const char *name,
-                                 const at_image_options *options)
+static at_image_file source_of(const void *bytes, size_t length, const char *name,
+                               const at_image_options *options)
 {
-    at_image_source source = {.bytes = bytes, .length = length, .name = name};
+    at_image_file source = {.bytes = bytes, .length = length, .name = name};
     if (options)
         source.options = *options;
     if (!source.options.max_pixels)
@@ -133,7 +133,7 @@ static at_image_source source_of(const void *bytes, size_t length, const char *n
 at_status at_image_read_memory(const void *bytes, size_t length, const char *name,
                                const at_image_options *options, at_image *image)
 {
-    at_image_source source = source_of(bytes, length, name, options);
+    at_image_file source = source_of(bytes, length, name, options);
     at_image_info info;
     *image = (at_image){0};
     AT_ASSERT(source.options.channels == 0 || source.options.channels == 1 || source.options.channels == 3);
@@ -171,7 +171,7 @@ at_status at_image_read(const char *path, const at_image_options *options, at_im
 at_status at_image_probe_memory(const void *bytes, size_t length, const char *name, at_image_info *info)
 {
     at_image_options any_size = {.max_pixels = SIZE_MAX};
-    at_image_source source = source_of(bytes, length, name, &any_size);
+    at_image_file source = source_of(bytes, length, name, &any_size);
     at_status st = decode(&source, info, NULL);
     if (st == AT_OK && info->orientation >= 5) {
         size_t width = info->width;

@@ -23,7 +23,7 @@ typedef struct reader {
     char message[JMSG_LENGTH_MAX]; /* of the fatal error, or of the first sign of missing data */
     bool damaged;
     at_status status;
-    const at_image_source *source;
+    const at_image_file *source;
     at_image_info *info;
     at_image *image;
     uint8_t *row; /* CMYK only */
@@ -154,7 +154,7 @@ static at_status work(reader *r)
     return st;
 }
 
-at_status at_jpeg_decode(const at_image_source *source, at_image_info *info, at_image *image)
+at_status at_jpeg_decode(const at_image_file *source, at_image_info *info, at_image *image)
 {
     reader r = {.source = source, .info = info, .image = image};
     if (source->length > (unsigned long)-1)
@@ -191,7 +191,7 @@ const char *at_image_jpeg_library(void)
 
 #else
 
-at_status at_jpeg_decode(const at_image_source *source, at_image_info *info, at_image *image)
+at_status at_jpeg_decode(const at_image_file *source, at_image_info *info, at_image *image)
 {
     (void)info;
     (void)image;

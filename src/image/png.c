@@ -17,7 +17,7 @@ typedef struct reader {
     bool memory; /* what failed was an allocation */
     size_t used; /* bytes read so far */
     at_status status;
-    const at_image_source *source;
+    const at_image_file *source;
     at_image_info *info;
     at_image *image;
     png_bytep *rows;
@@ -128,7 +128,7 @@ static at_status work(reader *r)
     return st == AT_OK && r->image ? read_rows(r, width, height) : st;
 }
 
-at_status at_png_decode(const at_image_source *source, at_image_info *info, at_image *image)
+at_status at_png_decode(const at_image_file *source, at_image_info *info, at_image *image)
 {
     reader r = {.source = source, .info = info, .image = image};
     r.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning, &r, get_memory,
@@ -225,7 +225,7 @@ const char *at_image_png_library(void)
 
 #else
 
-at_status at_png_decode(const at_image_source *source, at_image_info *info, at_image *image)
+at_status at_png_decode(const at_image_file *source, at_image_info *info, at_image *image)
 {
     (void)info;
     (void)image;
