@@ -143,6 +143,11 @@ typedef struct at_kernels {
     void (*dropout)(float *out, const float *base, const float *a, size_t n, float rate,
                     const uint32_t key[2], const uint32_t counter[3]);
 
+    /* Of a maximum over taps: where x is larger, best becomes x and which becomes tap; the first of equals
+     * stays. Backward: d += d_out where which is this tap. */
+    void (*larger)(float *best, float *which, const float *x, float tap, size_t n);
+    void (*add_where)(float *d, const float *d_out, const float *which, float tap, size_t n);
+
     /* reductions */
     float (*max)(const float *a, size_t n); /* -INFINITY when n = 0 */
     float (*dot)(const float *a, const float *b, size_t n);

@@ -40,5 +40,6 @@ bool at_cell_come_back(at_tape *tape, at_cell_loop *loop, at_cell_use *use);
 
 extern const at_op at_op_cell_weights, at_op_recurrence;
 extern const at_op at_op_linear, at_op_embed, at_op_layer_norm, at_op_rms_norm, at_op_rotary, at_op_repeated,
-    at_op_repeated_step, at_op_pool_mean, at_op_pool_max, at_op_pool_weighted, at_op_pick;
+    at_op_repeated_step, at_op_pool_mean, at_op_pool_max, at_op_pool_weighted, at_op_pick, at_op_unfold,
+    at_op_convolve, at_op_max_windows, at_op_tokens, at_op_scale_columns, at_op_drop_paths;
 #endif

@@ -108,7 +108,7 @@ const at_op at_op_linear = {"linear", linear_backward};
 
 void at_product(at_tape *tape, at_gemm *g, const at_param *w)
 {
-    g->k = (size_t)w->shape.dim[1];
+    g->k = at_param_inputs(w);
     g->n = (size_t)w->shape.dim[0];
     if (w->packed && w->packed_panel == tape->exec->kernels->panel) {
         at_gemm_packed(tape->exec, g, w->packed);
@@ -127,7 +127,7 @@ void at_product(at_tape *tape, at_gemm *g, const at_param *w)
 at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b, at_activation f)
 {
     if (!at_expect_rank(tape, w->name, x, 2) ||
-        !at_expect_shape(tape, w->name, x, at_shape2(x->shape.dim[0], w->shape.dim[1])))
+        !at_expect_shape(tape, w->name, x, at_shape2(x->shape.dim[0], (int64_t)at_param_inputs(w))))
         return NULL;
     at_var *out = at_tape_value(tape, at_shape2(x->shape.dim[0], w->shape.dim[0]));
     linear_saved *saved = out ? at_tape_saved(tape, 1, sizeof *saved) : NULL;

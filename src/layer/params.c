@@ -91,7 +91,7 @@ at_status at_params_allocate(at_params *params)
 static void fill(at_rng *rng, float *data, const at_param *p)
 {
     size_t n = at_shape_count(p->shape);
-    float fan = (float)(p->shape.dim[0] + (p->shape.rank > 1 ? p->shape.dim[1] : 0));
+    float fan = (float)p->shape.dim[0] + (p->shape.rank > 1 ? (float)at_param_inputs(p) : 0);
     float bound = sqrtf(6.0f / fan); /* Glorot & Bengio 2010 */
     for (size_t i = 0; i < n; i++) {
         switch (p->init) {
@@ -131,7 +131,7 @@ void at_params_init(at_params *params, uint64_t seed)
 at_status at_param_pack(at_param *param, at_exec *exec)
 {
     at_param *owner = param->tied_to ? param->tied_to : param;
-    size_t out = (size_t)param->shape.dim[0], in = (size_t)param->shape.dim[1];
+    size_t out = (size_t)param->shape.dim[0], in = at_param_inputs(param);
     if (!owner->packed) {
         owner->packed = at_alloc_aligned(at_packed_size(exec, in, out), sizeof(float));
         if (!owner->packed)

@@ -53,6 +53,15 @@ typedef struct at_params {
     float *block;          /* masters, or NULL */
 } at_params;
 
+/* A factor of products: rank 2 or more, the first dimension the outputs, all others the inputs together. */
+static inline size_t at_param_inputs(const at_param *p)
+{
+    size_t inputs = 1;
+    for (int i = 1; i < p->shape.rank; i++)
+        inputs *= (size_t)p->shape.dim[i];
+    return inputs;
+}
+
 void at_params_free(at_params *params); /* frees what it owns, not the struct */
 at_status at_params_add(at_params *params, const at_param_spec *spec, at_param **param);
 at_param *at_params_find(const at_params *params, const char *name); /* NULL: none */

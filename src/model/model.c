@@ -121,7 +121,7 @@ at_status at_model_pack(at_model *model, at_exec *exec)
     const at_param *owner = output && output->tied_to ? output->tied_to : output;
     for (size_t i = 0; i < model->params.count; i++) {
         at_param *p = model->params.list[i];
-        if (p->shape.rank != 2 || (p->gathered && p != owner))
+        if (p->shape.rank < 2 || (p->gathered && p != owner))
             continue;
         at_status st = at_param_pack(p, exec);
         if (st != AT_OK)

@@ -54,6 +54,34 @@ static void scale_and_axpy_equal_the_reference(void **state)
         }
 }
 
+/* Taps of a maximum: which one won, and its gradient. */
+static void taps_equal_the_reference(void **state)
+{
+    (void)state;
+    at_rng rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
+    for (size_t l = 0; l < level_count(); l++)
+        for (size_t i = 0; i < EDGE_SIZES; i++) {
+            size_t n = edge_sizes[i];
+            float *x = random_block(&rng, n, 3), *best = random_block(&rng, n, 3),
+                  *want = copy_block(best, n);
+            float *which = check_guarded(n), *taps = check_guarded(n);
+            for (size_t j = 0; j < n; j++)
+                which[j] = taps[j] = (float)(j % 3);
+            if (n > 2)
+                x[2] = best[2]; /* the first of equals stays */
+            level(l)->larger(best, which, x, 7, n);
+            at_kernels_ref.larger(want, taps, x, 7, n);
+            check_same_bits(best, want, n * sizeof *best);
+            check_same_bits(which, taps, n * sizeof *which);
+            level(l)->add_where(best, x, which, 7, n);
+            at_kernels_ref.add_where(want, x, taps, 7, n);
+            check_same_bits(best, want, n * sizeof *best);
+            float *blocks[] = {x, best, want, which, taps};
+            for (size_t b = 0; b < 5; b++)
+                check_guard_free(blocks[b]);
+        }
+}
+
 /* Within 2 units in the last place of the true value, over all of the range with a finite result; below the
  * smallest normal number an absolute 2 steps. */
 static void exp_is_right_to_two_units(void **state)
@@ -249,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elementwise_equal_the_reference),
         cmocka_unit_test(scale_and_axpy_equal_the_reference),
+        cmocka_unit_test(taps_equal_the_reference),
         cmocka_unit_test(exp_is_right_to_two_units),
         cmocka_unit_test(exp_at_the_ends),
         cmocka_unit_test(activations_and_slopes_are_right),

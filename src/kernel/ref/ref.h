@@ -29,6 +29,8 @@ void at_ref_activate_backward(float *d_in, const float *d_out, const float *befo
                               at_activation f, size_t n);
 void at_ref_dropout(float *out, const float *base, const float *a, size_t n, float rate,
                     const uint32_t key[2], const uint32_t counter[3]);
+void at_ref_larger(float *best, float *which, const float *x, float tap, size_t n);
+void at_ref_add_where(float *d, const float *d_out, const float *which, float tap, size_t n);
 
 float at_ref_max(const float *a, size_t n);
 float at_ref_dot(const float *a, const float *b, size_t n);

@@ -152,3 +152,19 @@ void at_ref_column_sum(float *d_bias, const float *d_out, size_t stride, size_t 
         for (size_t j = 0; j < n; j++)
             d_bias[j] += d_out[i * stride + j];
 }
+
+void at_ref_larger(float *best, float *which, const float *x, float tap, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (x[i] > best[i]) {
+            best[i] = x[i];
+            which[i] = tap;
+        }
+}
+
+void at_ref_add_where(float *d, const float *d_out, const float *which, float tap, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(which[i] < tap) && !(which[i] > tap))
+            d[i] += d_out[i];
+}

@@ -275,6 +275,39 @@ static void column_sum(float *d_bias, const float *d_out, size_t stride, size_t 
     }
 }
 
+AT_INLINE void larger_step(float *best, float *which, const float *x, at_vec tap, size_t lanes)
+{
+    at_vec old = vec_load_n(best, lanes), new = vec_load_n(x, lanes);
+    at_lanes more = vec_less(old, new);
+    vec_store_n(best, vec_select(more, new, old), lanes);
+    vec_store_n(which, vec_select(more, tap, vec_load_n(which, lanes)), lanes);
+}
+
+static void larger(float *best, float *which, const float *x, float tap, size_t n)
+{
+    size_t i = 0;
+    for (; i + AT_VEC <= n; i += AT_VEC)
+        larger_step(best + i, which + i, x + i, vec_set(tap), AT_VEC);
+    if (i < n)
+        larger_step(best + i, which + i, x + i, vec_set(tap), n - i);
+}
+
+AT_INLINE void add_where_step(float *d, const float *d_out, const float *which, at_vec tap, size_t lanes)
+{
+    at_vec old = vec_load_n(d, lanes);
+    at_lanes here = vec_equal(vec_load_n(which, lanes), tap);
+    vec_store_n(d, vec_select(here, vec_add(old, vec_load_n(d_out, lanes)), old), lanes);
+}
+
+static void add_where(float *d, const float *d_out, const float *which, float tap, size_t n)
+{
+    size_t i = 0;
+    for (; i + AT_VEC <= n; i += AT_VEC)
+        add_where_step(d + i, d_out + i, which + i, vec_set(tap), AT_VEC);
+    if (i < n)
+        add_where_step(d + i, d_out + i, which + i, vec_set(tap), n - i);
+}
+
 void AT_SIMD_NAME(fill_row)(at_kernels *table)
 {
     table->add = add;
@@ -288,4 +321,6 @@ void AT_SIMD_NAME(fill_row)(at_kernels *table)
     table->dot = dot;
     table->sum_squares = sum_squares;
     table->column_sum = column_sum;
+    table->larger = larger;
+    table->add_where = add_where;
 }
