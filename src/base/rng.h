@@ -20,7 +20,7 @@ typedef struct at_rng {
     uint64_t key, position; /* number of 32-bit words drawn: save both to resume */
 } at_rng;
 
-enum { AT_RNG_INIT = 1, AT_RNG_SHUFFLE, AT_RNG_SAMPLE, AT_RNG_TOKENIZER, AT_RNG_TEST };
+enum { AT_RNG_INIT = 1, AT_RNG_SHUFFLE, AT_RNG_SAMPLE, AT_RNG_TOKENIZER, AT_RNG_TEST, AT_RNG_AUGMENT };
 
 at_rng at_rng_make(uint64_t seed, uint32_t purpose);
 uint32_t at_rng_word(at_rng *rng);
