@@ -7,6 +7,10 @@ embedding, cross_entropy with label_smoothing); names of parameters are those of
 
     tools/golden_gradients.py --case post --out tests/data/gradients-post.safetensors
     tools/golden_gradients.py --case pre --out tests/data/gradients-pre.safetensors
+    tools/golden_gradients.py --case linformer --out tests/data/gradients-linformer.safetensors
+    tools/golden_gradients.py --case linformer-shared --out tests/data/gradients-linformer-shared.safetensors
+
+Linformer is written as in Wang et al. 2020: einsum of keys and values, padding zeroed before it, with E and F.
 """
 import argparse
 import json
@@ -25,8 +29,26 @@ CASES = {
              "shared_values": False},
     "pre": {"layers": 1, "norm": "pre", "activation": "gelu", "positions": "learned", "tied": "none",
             "shared_values": True},
+    # A matrix for each head, keys and values apart; and one for everything, longer than any sequence.
+    "linformer": {"layers": 1, "norm": "post", "activation": "relu", "positions": "learned", "tied": "all",
+                  "shared_values": False, "linformer_k": 3, "linformer_share_heads": False},
+    "linformer-shared": {"layers": 2, "norm": "pre", "activation": "relu", "positions": "sinusoidal",
+                         "tied": "all", "shared_values": False, "linformer_k": 9, "linformer_share_heads": True,
+                         "linformer_share_values": True, "linformer_share_layers": True},
 }
 SOURCE_LENGTHS, TARGET_LENGTHS = [5, 2, 7], [4, 6, 1]  # the end of sentence counted
+
+
+def linformer_names(case, layer=None):
+    """Of E and F, of this layer or of all; none without Linformer."""
+    if "linformer_k" not in case:
+        return []
+    layers = range(case["layers"]) if layer is None else [layer]
+    prefixes = [f"model.encoder.layers.{i}.self_attn." for i in layers]
+    if case.get("linformer_share_layers"):
+        prefixes = ["model.encoder.layers."]
+    kinds = ["keys"] if case.get("linformer_share_values") else ["keys", "values"]
+    return [f"{prefix}linformer.{kind}" for prefix in prefixes for kind in kinds]
 
 
 def declare(generator, case):
@@ -51,6 +73,9 @@ def declare(generator, case):
     else:
         for name in ("model.encoder.embed_tokens", "model.decoder.embed_tokens", "lm_head"):
             add(name + ".weight", VOCABULARY, WIDTH)
+    for name in linformer_names(case):
+        heads = () if case["linformer_share_heads"] else (HEADS,)
+        add(name, *heads, MAX_LENGTH, case["linformer_k"])
     for side in ("encoder", "decoder"):
         if case["positions"] == "learned":
             add(f"model.{side}.embed_positions.weight", MAX_LENGTH, WIDTH)
@@ -97,8 +122,18 @@ class Network:
 
         q, k = split(x, "q"), split(memory, "k")
         v = k if self.case["shared_values"] else split(memory, "v")
+        if "linformer_k" in self.case and ".encoder." in prefix:
+            names = linformer_names(self.case, int(prefix.split(".")[3]))
+            k, v = self.project(k, names[0], mask), self.project(v, names[-1], mask)
+            mask = None
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.linear(mixed.transpose(1, 2).reshape(x.shape), prefix + ".out_proj")
+
+    def project(self, x, name, mask):
+        """x (B,H,N,W), mask (B,1,1,N): false at padding -> (B,H,k,W)"""
+        x = x * mask.transpose(2, 3)
+        matrix = self.table[name][..., :x.shape[2], :]
+        return torch.einsum("bhnw,nk->bhkw" if matrix.dim() == 2 else "bhnw,hnk->bhkw", x, matrix)
 
     def feed_forward(self, x, prefix):
         activate = F.gelu if self.case["activation"] == "gelu" else F.relu

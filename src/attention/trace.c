@@ -73,18 +73,27 @@ bool at_trace_wants(at_trace *trace, at_attention_kind kind, int layer, int head
     return false;
 }
 
+float *at_trace_room(at_trace *trace, size_t count)
+{
+    return at_arena_array(trace->arena, count ? count : 1, sizeof(float));
+}
+
 at_trace_map *at_trace_add(at_trace *trace, const at_trace_map *like)
 {
     if (at_grow(&trace->maps, &trace->capacity, trace->count + 1, sizeof *trace->maps) != AT_OK)
         return NULL;
-    size_t n = like->queries * like->keys;
-    float *weights = at_arena_array(trace->arena, n ? n : 1, sizeof *weights);
+    float *weights = at_trace_room(trace, like->queries * like->keys);
     if (!weights)
         return NULL;
     at_trace_map *map = &trace->maps[trace->count++];
     *map = *like;
     map->weights = weights;
     return map;
+}
+
+at_trace_map *at_trace_map_at(at_trace *trace, size_t index)
+{
+    return &trace->maps[index];
 }
 
 int at_trace_layers(const at_trace *trace, at_attention_kind kind)

@@ -1,5 +1,7 @@
 #include "layer/multi_head.h"
+#include <math.h>
 #include <stdio.h>
+#include "attention/trace.h"
 
 at_status at_projection_declare(at_params *params, const char *prefix, const char *name, at_shape shape,
                                 bool bias, at_projection *projection)
@@ -13,6 +15,28 @@ at_status at_projection_declare(at_params *params, const char *prefix, const cha
     snprintf(full, sizeof full, "%s%s.bias", prefix, name);
     at_param_spec zero = {full, at_shape1(shape.dim[0]), AT_PLAIN, AT_INIT_ZERO, 0, NULL, false};
     return at_params_add(params, &zero, &projection->bias);
+}
+
+at_status at_linformer_declare(at_params *params, const char *prefix, const at_linformer_spec *spec,
+                               size_t groups, at_linformer_weights *weights)
+{
+    char full[256];
+    int64_t places = (int64_t)spec->places, slots = (int64_t)spec->slots;
+    /* Its rows are taken one by one, as an embedding's: packed panels would serve nobody. */
+    at_param_spec matrix = {.name = full,
+                            .shape = spec->share_heads ? at_shape2(places, slots)
+                                                       : at_shape3((int64_t)groups, places, slots),
+                            .role = AT_DECAYED,
+                            .init = AT_INIT_NORMAL,
+                            .deviation = 1.0f / sqrtf((float)spec->slots),
+                            .gathered = true};
+    snprintf(full, sizeof full, "%slinformer.keys", prefix);
+    at_status st = at_params_add(params, &matrix, &weights->keys);
+    weights->values = weights->keys;
+    if (st != AT_OK || spec->share_values)
+        return st;
+    snprintf(full, sizeof full, "%slinformer.values", prefix);
+    return at_params_add(params, &matrix, &weights->values);
 }
 
 at_status at_multi_head_declare(at_params *params, const char *prefix, const at_multi_head_spec *spec,
@@ -35,6 +59,8 @@ at_status at_multi_head_declare(at_params *params, const char *prefix, const at_
     if (st == AT_OK)
         st = at_projection_declare(params, prefix, names->out, at_shape2((int64_t)spec->out_width, query),
                                    spec->biases, &weights->out);
+    if (st == AT_OK && spec->linformer.slots && !spec->linformer.share_layers)
+        st = at_linformer_declare(params, prefix, &spec->linformer, spec->groups, &weights->linformer);
     if (st != AT_OK)
         return st;
     char full[256];
@@ -44,7 +70,7 @@ at_status at_multi_head_declare(at_params *params, const char *prefix, const at_
                              .query_width = spec->head_width,
                              .key_width = spec->head_width,
                              .heads = spec->heads,
-                             .places = spec->places,
+                             .places = spec->linformer.slots ? spec->linformer.slots : spec->places,
                              .projected = true};
     return at_scorer_declare(params, full, &scorer, &weights->scorer);
 }
@@ -110,6 +136,46 @@ at_var *at_heads_attend_cached(at_tape *tape, const at_multi_head_weights *weigh
     return by_pairs(tape, weights, q, k, v, &whole, spec->past ? spec->past : starts);
 }
 
+/* The masks that sums over places allow: none but of whole keys. */
+static bool may_project(at_tape *tape, const at_attend_spec *spec)
+{
+    if (!spec->causal && spec->window == 0)
+        return true;
+    at_tape_fail(
+        tape, AT_ENOSUP,
+        "Linformer: each of its keys is a sum over all places, so %s would see what it must not: take "
+        "full attention (linformer_k 0)",
+        spec->causal ? "causal attention" : "a window");
+    return false;
+}
+
+/* Attention of queries over k sums of keys and of values. */
+static at_var *attend_projected(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k,
+                                at_var *v, const at_attend_spec *spec)
+{
+    const at_linformer_weights *l = &weights->linformer;
+    at_attend_spec over = *spec;
+    bool hides = spec->bias.numbers, same = k == v && l->keys == l->values;
+    if (!may_project(tape, spec))
+        return NULL;
+    if (hides) {
+        bool both = k == v;
+        k = at_linformer_hide(tape, k, &spec->bias, &spec->keys);
+        v = both ? k : at_linformer_hide(tape, v, &spec->bias, &spec->keys);
+        over.bias = (at_score_bias){0};
+    }
+    at_var *e = at_param_var(tape, l->keys), *f = same ? e : at_param_var(tape, l->values);
+    k = at_linformer(tape, k, e, spec->groups, &spec->keys);
+    v = same ? k : at_linformer(tape, v, f, spec->groups, &spec->keys);
+    size_t slots = (size_t)l->keys->shape.dim[l->keys->shape.rank - 1];
+    if (!k || !v || !at_linformer_rows(tape, &spec->keys, slots, &over.keys))
+        return NULL;
+    size_t before = tape->trace ? at_trace_count(tape->trace) : 0;
+    at_var *out = at_heads_attend(tape, weights, q, k, v, &over);
+    at_linformer_trace(tape, before, f, spec->heads, &spec->keys);
+    return out;
+}
+
 at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
                       const at_attend_spec *spec)
 {
@@ -120,5 +186,7 @@ at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_va
         queries = at_rotate(tape, weights->rotary, queries, spec->heads, &spec->queries, NULL);
         keys = at_rotate(tape, weights->rotary, keys, spec->groups, &spec->keys, NULL);
     }
-    return at_project(tape, &weights->out, at_heads_attend(tape, weights, queries, keys, values, spec));
+    at_var *attended = weights->linformer.keys ? attend_projected(tape, weights, queries, keys, values, spec)
+                                               : at_heads_attend(tape, weights, queries, keys, values, spec);
+    return at_project(tape, &weights->out, attended);
 }

@@ -4,15 +4,18 @@
  *         Queries, keys and values may come from one, two or three sources, of
  *         different widths; keys may serve as values (no W_v).
  *         Scaled dot with softmax runs fused; every other score or normaliser by pairs
- *         (layer/scorer.h), the projections being its queries and keys.
+ *         (layer/scorer.h), the projections being its queries and keys. With Linformer both attend to k
+ *         learned sums over a sequence's keys and values (attention/linformer.h).
  * Owns    Nothing: the parameters are the model's.
  * Shapes  q (Nq,·), k (Nk,·), v (Nk,·) -> (Nq,D) with D the rows of W_o.
+ * Errors  Linformer with a causal mask, a window, or numbers added to single scores: AT_ENOSUP sticks and
+ *         says why.
  *
  *     at_var *c = at_multi_head(tape, &layer->self, x, x, x, &spec);
  */
 #ifndef AT_LAYER_MULTI_HEAD_H
 #define AT_LAYER_MULTI_HEAD_H
-#include "attention/attend.h"
+#include "attention/linformer.h"
 #include "layer/layer.h"
 #include "layer/rotary.h"
 #include "layer/scorer.h"
@@ -21,10 +24,25 @@ typedef struct at_projection {
     at_param *weight, *bias; /* bias NULL: none */
 } at_projection;
 
+/* Wang et al. 2020, arXiv:2006.04768: keys (P,k) is E, values (P,k) is F; (G,P,k) with one for each group. */
+typedef struct at_linformer_spec {
+    size_t slots;      /* k; 0: every query looks at every key */
+    size_t places;     /* P, the longest sequence */
+    bool share_heads;  /* one matrix for all heads */
+    bool share_values; /* E is F */
+    bool
+        share_layers; /* at_linformer_declare once, by the caller, who gives the same weights to all layers */
+} at_linformer_spec;
+
+typedef struct at_linformer_weights {
+    at_param *keys, *values; /* NULL: none; the same when shared */
+} at_linformer_weights;
+
 typedef struct at_multi_head_weights {
     at_projection query, key, value, out; /* value.weight NULL: keys are the values */
     const at_rotary *rotary;              /* turns queries and keys; NULL: they stay as they are */
     at_scorer scorer;
+    at_linformer_weights linformer;
 } at_multi_head_weights;
 
 typedef struct at_projection_names {
@@ -39,6 +57,7 @@ typedef struct at_multi_head_spec {
     at_score score;                   /* its parameters are prefix + "score." + … */
     at_normaliser normalise;
     size_t places; /* location: longest sequence of keys */
+    at_linformer_spec linformer;
 } at_multi_head_spec;
 
 /* Declares prefix + name of the projection + .weight, .bias. */
@@ -47,6 +66,10 @@ at_status at_projection_declare(at_params *params, const char *prefix, const cha
 /* The same for all projections of the heads. */
 at_status at_multi_head_declare(at_params *params, const char *prefix, const at_multi_head_spec *spec,
                                 at_multi_head_weights *weights);
+
+/* prefix + "linformer.keys", and "linformer.values" unless they are shared; first numbers N(0, 1/k). */
+at_status at_linformer_declare(at_params *params, const char *prefix, const at_linformer_spec *spec,
+                               size_t groups, at_linformer_weights *weights);
 
 at_var *at_project(at_tape *tape, const at_projection *projection, at_var *x);
 

@@ -23,6 +23,7 @@ typedef struct options {
     int64_t body, positions, norm, activation, pooling;
     double dropout, attention_dropout, activation_dropout, word_dropout;
     double mask_rate, mask_loss, temperature;
+    at_linformer_options linformer;
 } options;
 
 static const at_field fields[] = {
@@ -58,6 +59,7 @@ static const at_field fields[] = {
      "weight of the loss of hidden pieces beside another loss; 0: nothing is hidden then"},
     {"temperature", AT_FIELD_REAL, offsetof(options, temperature), "0.05", 0.001, 10, NULL,
      "what cosines are divided by before the softmax of contrastive training"},
+    AT_LINFORMER_FIELDS(options, linformer),
     {0}};
 
 typedef struct net {
@@ -166,6 +168,7 @@ static at_status declare_body(at_model *model, net *n)
                           .heads = (size_t)o->heads,
                           .norm = (at_norm_place)o->norm,
                           .activation = o->activation == GELU ? AT_GELU : AT_RELU,
+                          .linformer = at_linformer_chosen(&o->linformer, (size_t)o->max_length),
                           .dropout = (float)o->dropout,
                           .attention_dropout = (float)o->attention_dropout,
                           .activation_dropout = (float)o->activation_dropout};
@@ -190,6 +193,8 @@ static at_status build(at_model *model)
             AT_EARG,
             "model.body: recurrent layers want an even d_model, %d of them at most; got %lld and %lld",
             AT_RECURRENT_LAYERS, (long long)o->width, (long long)o->layers);
+    if (o->body != TRANSFORMER && o->linformer.k)
+        return at_fail(AT_EARG, "model.linformer_k: recurrent layers have no attention to shorten");
     at_status st = declare_embedding(model, n);
     if (st == AT_OK)
         st = declare_body(model, n);
@@ -211,7 +216,7 @@ static const at_param *output(const at_model *model)
 static size_t max_length(const at_model *model)
 {
     const options *o = model->options;
-    return o->positions == NO_POSITIONS ? 0 : (size_t)o->max_length;
+    return o->positions == NO_POSITIONS && !o->linformer.k ? 0 : (size_t)o->max_length;
 }
 
 /* ---------------------------------------------------------------- rows */

@@ -21,6 +21,8 @@ const at_family *at_family_find(const char *name)
 static at_status read_options(at_model *model, const json_t *section)
 {
     static const char *const also[] = {"family", NULL};
+    if (model->family->kind == AT_DECODER_ONLY && json_object_get(section, "linformer_k"))
+        return at_linformer_refuse();
     at_status st = at_fields_default(model->family->fields, model->options);
     if (st == AT_OK && section)
         st = at_fields_read(model->family->fields, model->options, section, also);

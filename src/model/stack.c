@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include "base/memory.h"
+#include "model/internal.h"
 
 at_status at_norm_declare(at_params *params, const char *prefix, const char *name, const at_norm_spec *spec,
                           at_norm_weights *norm)
@@ -27,6 +28,23 @@ at_var *at_norm_run(at_tape *tape, at_var *x, const at_norm_weights *norm)
 
 /* ---------------------------------------------------------------- declaring */
 
+at_status at_linformer_refuse(void)
+{
+    return at_fail(AT_EARG,
+                   "model.linformer_k: each key of a Linformer is a sum over all places, later ones too, "
+                   "so causal attention cannot have it: leave it out, or take a family with an encoder "
+                   "(encoder, transformer)");
+}
+
+at_linformer_spec at_linformer_chosen(const at_linformer_options *options, size_t places)
+{
+    return (at_linformer_spec){.slots = (size_t)options->k,
+                               .places = places,
+                               .share_heads = options->share_heads,
+                               .share_values = options->share_values,
+                               .share_layers = options->share_layers};
+}
+
 static size_t groups_of(const at_stack_spec *spec)
 {
     return spec->groups ? spec->groups : spec->heads;
@@ -47,7 +65,7 @@ static void spread(const at_stack_spec *spec, const at_projection *p, bool out)
 }
 
 static at_status declare_attention(at_params *params, const at_stack_spec *spec, const char *prefix,
-                                   const char *name, at_multi_head_weights *weights)
+                                   const char *name, bool cross, at_multi_head_weights *weights)
 {
     size_t d = spec->width;
     at_multi_head_spec each = {.query_width = d,
@@ -62,7 +80,8 @@ static at_status declare_attention(at_params *params, const at_stack_spec *spec,
                                .names = spec->names->projections,
                                .score = spec->score,
                                .normalise = spec->normalise,
-                               .places = spec->places};
+                               .places = spec->places,
+                               .linformer = cross ? (at_linformer_spec){0} : spec->linformer};
     char full[160];
     snprintf(full, sizeof full, "%s%s", prefix, name);
     at_status st = at_multi_head_declare(params, full, &each, weights);
@@ -99,11 +118,11 @@ static at_status declare_block(at_params *params, const at_stack_spec *spec, con
 {
     const at_stack_names *names = spec->names;
     at_norm_spec norm = norm_spec(spec);
-    at_status st = declare_attention(params, spec, prefix, names->self, &b->self);
+    at_status st = declare_attention(params, spec, prefix, names->self, false, &b->self);
     if (st == AT_OK)
         st = at_norm_declare(params, prefix, names->self_norm, &norm, &b->self_norm);
     if (st == AT_OK && spec->cross) {
-        st = declare_attention(params, spec, prefix, names->cross, &b->cross);
+        st = declare_attention(params, spec, prefix, names->cross, true, &b->cross);
         if (st == AT_OK)
             st = at_norm_declare(params, prefix, names->cross_norm, &norm, &b->cross_norm);
     }
@@ -118,16 +137,27 @@ static at_status declare_block(at_params *params, const at_stack_spec *spec, con
 at_status at_stack_declare(at_params *params, const at_stack_spec *spec, at_stack *stack)
 {
     AT_ASSERT(!(spec->rotary && spec->shared_values)); /* values do not turn */
+    if (spec->linformer.slots && spec->causal)
+        return at_linformer_refuse();
     stack->spec = *spec;
     stack->blocks = at_alloc_zero(spec->layers, sizeof *stack->blocks);
     if (!stack->blocks)
         return AT_ENOMEM;
+    at_linformer_weights shared = {0};
+    if (spec->linformer.slots && spec->linformer.share_layers) {
+        at_status st =
+            at_linformer_declare(params, spec->names->layers, &spec->linformer, groups_of(spec), &shared);
+        if (st != AT_OK)
+            return st;
+    }
     char prefix[96];
     for (size_t i = 0; i < spec->layers; i++) {
         snprintf(prefix, sizeof prefix, "%s%zu.", spec->names->layers, i);
         at_status st = declare_block(params, spec, prefix, &stack->blocks[i]);
         if (st != AT_OK)
             return st;
+        if (shared.keys)
+            stack->blocks[i].self.linformer = shared;
     }
     if (spec->norm == AT_POST_NORM)
         return AT_OK;

@@ -7,7 +7,7 @@
  *         arXiv:2002.04745.
  * Owns    The array of blocks. at_stack_free. Parameters are the model's.
  * Shapes  x (N,D) -> (N,D); cross attention: memory (M,D).
- * Errors  AT_ENOMEM; running: NULL, see the tape.
+ * Errors  AT_EARG for Linformer in a causal stack; AT_ENOMEM; running: NULL, see the tape.
  *
  *     at_stack_spec spec = {.names = &names, .layers = 4, .width = 128, .ffn = 512, .heads = 4,
  *                           .causal = true, .norm = AT_PRE_NORM, .activation = AT_GELU};
@@ -19,6 +19,7 @@
  */
 #ifndef AT_MODEL_STACK_H
 #define AT_MODEL_STACK_H
+#include "base/field.h"
 #include "layer/multi_head.h"
 #include "model/state.h"
 
@@ -33,6 +34,43 @@ typedef struct at_stack_names {
     const char *last; /* the norm at the end, whole: "model.decoder.layer_norm" */
     const at_projection_names *projections;
 } at_stack_names;
+
+/* What every family with an encoder offers of Linformer: rows of its table of options, and the choice. */
+typedef struct at_linformer_options {
+    int64_t k;
+    bool share_heads, share_values, share_layers;
+} at_linformer_options;
+#define AT_LINFORMER_FIELDS(options, member)                                                             \
+    {"linformer_k",                                                                                      \
+     AT_FIELD_INT,                                                                                       \
+     offsetof(options, member.k),                                                                        \
+     "0",                                                                                                \
+     0,                                                                                                  \
+     65536,                                                                                              \
+     NULL,                                                                                               \
+     "Linformer: the encoder's attention looks at this many learned sums of all rows; 0: at every row"}, \
+        {"linformer_share_heads",                                                                        \
+         AT_FIELD_BOOL,                                                                                  \
+         offsetof(options, member.share_heads),                                                          \
+         "true",                                                                                         \
+         0,                                                                                              \
+         0,                                                                                              \
+         NULL,                                                                                           \
+         "Linformer: heads share their sums"},                                                           \
+        {"linformer_share_values",                                                                       \
+         AT_FIELD_BOOL,                                                                                  \
+         offsetof(options, member.share_values),                                                         \
+         "false",                                                                                        \
+         0,                                                                                              \
+         0,                                                                                              \
+         NULL,                                                                                           \
+         "Linformer: keys and values share their sums"},                                                 \
+    {                                                                                                    \
+        "linformer_share_layers", AT_FIELD_BOOL, offsetof(options, member.share_layers), "false", 0, 0,  \
+            NULL, "Linformer: layers share their sums"                                                   \
+    }
+/* places: the longest sequence that the family lets in. */
+at_linformer_spec at_linformer_chosen(const at_linformer_options *options, size_t places);
 
 typedef struct at_stack_spec {
     const at_stack_names *names;
@@ -50,8 +88,9 @@ typedef struct at_stack_spec {
     at_score score; /* of all attention; with location: `places`, the longest sequence */
     at_normaliser normalise;
     size_t places;
-    const at_rotary *rotary; /* positions of self attention; NULL: in the rows, or none */
-    float deviation;         /* of the first weights; products into the residual sum have it divided by
+    at_linformer_spec linformer; /* of self attention, which then may not be causal */
+    const at_rotary *rotary;     /* positions of self attention; NULL: in the rows, or none */
+    float deviation;             /* of the first weights; products into the residual sum have it divided by
                               * sqrt(2 layers), as GPT-2's; 0: Xavier */
     float dropout, attention_dropout, activation_dropout;
 } at_stack_spec;

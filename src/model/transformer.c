@@ -18,6 +18,7 @@ typedef struct options {
     int64_t positions, norm, activation, tied, score, normalise;
     bool shared_values;
     double dropout, attention_dropout, activation_dropout;
+    at_linformer_options linformer; /* of the encoder */
 } options;
 
 static const at_field fields[] = {
@@ -52,6 +53,7 @@ static const at_field fields[] = {
      "of attention weights"},
     {"activation_dropout", AT_FIELD_REAL, offsetof(options, activation_dropout), "0", 0, 0.95, NULL,
      "inside the feed-forward layers"},
+    AT_LINFORMER_FIELDS(options, linformer),
     {0}};
 
 typedef struct side {
@@ -98,9 +100,12 @@ static at_status declare_side(at_model *model, bool decoder, side *s)
                           .score = (at_score)o->score,
                           .normalise = (at_normaliser)o->normalise,
                           .places = (size_t)o->max_length,
+                          .linformer = at_linformer_chosen(&o->linformer, (size_t)o->max_length),
                           .dropout = (float)o->dropout,
                           .attention_dropout = (float)o->attention_dropout,
                           .activation_dropout = (float)o->activation_dropout};
+    if (decoder)
+        spec.linformer.slots = 0;
     at_status st = at_stack_declare(&model->params, &spec, &s->stack);
     if (st != AT_OK || o->positions != LEARNED)
         return st;
@@ -203,7 +208,7 @@ static const at_param *output(const at_model *model)
 static size_t max_length(const at_model *model)
 {
     const options *o = model->options;
-    return o->positions == NO_POSITIONS ? 0 : (size_t)o->max_length;
+    return o->positions == NO_POSITIONS && !o->linformer.k ? 0 : (size_t)o->max_length;
 }
 
 static at_var *embed(at_tape *tape, const options *o, const side *s, const int32_t *ids, const at_rows *rows,

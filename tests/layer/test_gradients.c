@@ -293,32 +293,29 @@ static void heads_of_one_two_and_three_sources(void **state)
     static const struct {
         const char *name;
         int source[3];
-        at_multi_head_spec spec;
-        bool causal, training;
+        size_t width[3], heads, groups, head_width, out_width;
+        bool shared_values, biases, causal, training;
     } cases[] = {
-        {"x is all three", {0, 0, 0}, {6, 6, 6, 2, 2, 3, 6, false, true, NULL, 0, 0, 0}, false, false},
-        {"x is all three, causal", {0, 0, 0}, {6, 6, 6, 3, 3, 2, 5, false, true, NULL, 0, 0, 0}, true, false},
-        {"x is all three, keys are values",
-         {0, 0, 0},
-         {6, 6, 6, 2, 2, 3, 6, true, true, NULL, 0, 0, 0},
-         true,
-         false},
-        {"two sources", {0, 1, 1}, {4, 7, 7, 2, 2, 3, 5, false, true, NULL, 0, 0, 0}, false, false},
-        {"two sources, keys are values",
-         {0, 1, 1},
-         {4, 7, 7, 2, 1, 3, 5, true, false, NULL, 0, 0, 0},
-         false,
-         false},
-        {"three sources", {0, 1, 2}, {4, 7, 3, 2, 2, 3, 5, false, true, NULL, 0, 0, 0}, false, false},
-        {"three sources, groups",
-         {0, 1, 2},
-         {4, 7, 3, 4, 2, 3, 5, false, false, NULL, 0, 0, 0},
-         false,
-         false},
-        {"three sources, dropout", {0, 1, 2}, {3, 5, 2, 2, 1, 2, 3, false, true, NULL, 0, 0, 0}, false, true},
+        {"x is all three", {0, 0, 0}, {6, 6, 6}, 2, 2, 3, 6, false, true, false, false},
+        {"x is all three, causal", {0, 0, 0}, {6, 6, 6}, 3, 3, 2, 5, false, true, true, false},
+        {"x is all three, keys are values", {0, 0, 0}, {6, 6, 6}, 2, 2, 3, 6, true, true, true, false},
+        {"two sources", {0, 1, 1}, {4, 7, 7}, 2, 2, 3, 5, false, true, false, false},
+        {"two sources, keys are values", {0, 1, 1}, {4, 7, 7}, 2, 1, 3, 5, true, false, false, false},
+        {"three sources", {0, 1, 2}, {4, 7, 3}, 2, 2, 3, 5, false, true, false, false},
+        {"three sources, groups", {0, 1, 2}, {4, 7, 3}, 4, 2, 3, 5, false, false, false, false},
+        {"three sources, dropout", {0, 1, 2}, {3, 5, 2}, 2, 1, 2, 3, false, true, false, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const at_multi_head_spec *s = &cases[i].spec;
+        const at_multi_head_spec spec = {.query_width = cases[i].width[0],
+                                         .key_width = cases[i].width[1],
+                                         .value_width = cases[i].width[2],
+                                         .heads = cases[i].heads,
+                                         .groups = cases[i].groups,
+                                         .head_width = cases[i].head_width,
+                                         .out_width = cases[i].out_width,
+                                         .shared_values = cases[i].shared_values,
+                                         .biases = cases[i].biases},
+                                 *s = &spec;
         const int *source = cases[i].source;
         at_params params = {0};
         heads_case c = {.source = {source[0], source[1], source[2]}};

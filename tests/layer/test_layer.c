@@ -170,7 +170,14 @@ static at_status declare_and_pack(void *context)
 {
     at_params params = {0};
     at_multi_head_weights weights;
-    static const at_multi_head_spec spec = {4, 4, 4, 2, 2, 2, 4, false, true, NULL, 0, 0, 0};
+    static const at_multi_head_spec spec = {.query_width = 4,
+                                            .key_width = 4,
+                                            .value_width = 4,
+                                            .heads = 2,
+                                            .groups = 2,
+                                            .head_width = 2,
+                                            .out_width = 4,
+                                            .biases = true};
     at_status st = at_multi_head_declare(&params, "self.", &spec, &weights);
     if (st == AT_OK)
         st = at_params_allocate(&params);

@@ -88,6 +88,25 @@ static void every_score(void **state)
     }
 }
 
+/* In the encoder: every way of sharing, k above and below the longest source, keys as values, a score. */
+static void linformer(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {
+        "\"linformer_k\": 2",
+        "\"linformer_k\": 9, \"linformer_share_values\": true, \"linformer_share_layers\": true",
+        "\"linformer_k\": 3, \"linformer_share_heads\": false, \"shared_values\": true",
+        "\"linformer_k\": 3, \"linformer_share_heads\": false, \"linformer_share_layers\": true, "
+        "\"score\": \"location\", \"encoder_layers\": 2",
+        "\"linformer_k\": 4, \"linformer_share_values\": true, \"shared_values\": true"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char options[320];
+        snprintf(options, sizeof options, "{" SMALL ", \"max_length\": 6, \"attention_dropout\": 0.3, %s}",
+                 ways[i]);
+        check_model(options, 0, true);
+    }
+}
+
 /* More rows than one chunk of logits: loss and gradients are the sums of those of each pair alone. */
 static void chunks_of_logits_add_up(void **state)
 {
@@ -170,6 +189,7 @@ int main(void)
         cmocka_unit_test(keys_as_values),
         cmocka_unit_test(dropout_everywhere),
         cmocka_unit_test(every_score),
+        cmocka_unit_test(linformer),
         cmocka_unit_test(chunks_of_logits_add_up),
         cmocka_unit_test(a_loss_without_backward_keeps_nothing),
         cmocka_unit_test(logits_that_are_there),

@@ -121,6 +121,14 @@ static void every_score_runs_as_it_trains(void **state)
     }
 }
 
+/* Linformer in the encoder: cross attention and the decoder are as they were. */
+static void linformer_runs_as_it_trains(void **state)
+{
+    (void)state;
+    paths_agree_with(NULL, "{\"linformer_k\": 3}");
+    paths_agree_with(NULL, "{\"linformer_k\": 60, \"linformer_share_heads\": false, \"norm\": \"pre\"}");
+}
+
 /* A sentence's bits do not depend on who shares its batch. */
 static void a_batch_changes_no_bit(void **state)
 {
@@ -232,9 +240,9 @@ static void weights_agree_whole_and_stepped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(training_and_running_agree),      cmocka_unit_test(every_score_runs_as_it_trains),
-        cmocka_unit_test(a_batch_changes_no_bit),          cmocka_unit_test(threads_change_no_bit),
-        cmocka_unit_test(weights_agree_whole_and_stepped),
+        cmocka_unit_test(training_and_running_agree),  cmocka_unit_test(every_score_runs_as_it_trains),
+        cmocka_unit_test(linformer_runs_as_it_trains), cmocka_unit_test(a_batch_changes_no_bit),
+        cmocka_unit_test(threads_change_no_bit),       cmocka_unit_test(weights_agree_whole_and_stepped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

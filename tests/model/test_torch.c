@@ -133,11 +133,20 @@ static void with_every_option_the_other_way(void **state)
     compare_file(AT_TEST_DATA "/gradients-pre.safetensors");
 }
 
+/* Matrices for each head, fewer slots than rows; one for all layers, heads, keys and values, with more. */
+static void linformer_in_the_encoder(void **state)
+{
+    (void)state;
+    compare_file(AT_TEST_DATA "/gradients-linformer.safetensors");
+    compare_file(AT_TEST_DATA "/gradients-linformer-shared.safetensors");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_in_the_paper),
         cmocka_unit_test(with_every_option_the_other_way),
+        cmocka_unit_test(linformer_in_the_encoder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
