@@ -5,14 +5,15 @@
 
 A poem becomes a paragraph: a heading of title, form and rhyme, then its lines, each with the mark behind it.
 
-    江边 七绝 冬
+    江边 七绝 冬韵
     江边遥对数重峰，
     何处敲来饭后钟。
     …
 
 The form is 五绝 or 七绝 (4 lines of 5 or 7 characters), 五律 or 七律 (8 lines); the rhyme is the name of the
 group of the rhyme book in which all even lines end. Both stand right before the poem, so that counting from
-there gives the place in a line, and the last character of a line has only to be of the group that is named.
+there gives the place in a line, and the last character of a line has only to be of the group that is named:
+韵, which is rare elsewhere, is easily found, and the character before it is the group.
 What does not rhyme by the book is of old style, 五古 or 七古, and has no rhyme in its heading.
 
 五绝 are rare in the corpus (289 of 6,476). The two halves of a 五律 make two more each, as poets of old cut
@@ -61,7 +62,7 @@ def form_of(lines):
 
 def heading(title, lines, groups):
     form, rhyme = form_of(lines), rhyme_of(lines, groups)
-    return "%s %s %s" % (title, form, rhyme) if rhyme else "%s %s古" % (title, form[0])
+    return "%s %s %s韵" % (title, form, rhyme) if rhyme else "%s %s古" % (title, form[0])
 
 
 def read_poems(path):

@@ -82,7 +82,7 @@ def score(poems, groups, book):
     shown, near = [], []
     for heading, asked, rows in poems:
         counts["poems"] += 1
-        form, rhyme = form_in(asked), heading.split()[-1]
+        form, rhyme = form_in(asked), heading.split()[-1][:1]  # 东韵
         if not form:
             counts["old"] += 1
             continue
