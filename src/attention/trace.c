@@ -181,12 +181,39 @@ const char *at_attention_kind_name(at_attention_kind kind)
     return names[kind];
 }
 
+at_status at_trace_expect(const at_trace *trace, int kind)
+{
+    char there[96] = "";
+    for (int k = 0; k < KINDS; k++) {
+        if (trace->layers[k] == 0)
+            continue;
+        if (kind < 0 || k == kind)
+            return AT_OK;
+        size_t used = strlen(there);
+        snprintf(there + used, sizeof there - used, "%s%s", used ? " and " : "",
+                 at_attention_kind_name((at_attention_kind)k));
+    }
+    if (*there)
+        return at_fail(
+            AT_ENOSUP,
+            "this model has no %s attention, so there are no weights to look at; it has %s attention",
+            at_attention_kind_name((at_attention_kind)kind), there);
+    return at_fail(AT_ENOSUP,
+                   "this model has no %sattention, so there are no weights to look at; it runs "
+                   "without. Weights come with a model trained with model.attention bahdanau or luong "
+                   "(family recurrent), or of family transformer",
+                   kind < 0           ? ""
+                   : kind == AT_CROSS ? "cross "
+                                      : "");
+}
+
 /* Says which layers and heads there are, since the one asked for is not among them. */
 static at_status no_such_map(const at_trace *trace, at_attention_kind kind, int layer, int head)
 {
     const char *name = at_attention_kind_name(kind);
-    if (trace->layers[kind] == 0)
-        return at_fail(AT_ENOSUP, "this model has no %s attention, so there are no weights to look at", name);
+    at_status st = at_trace_expect(trace, (int)kind);
+    if (st != AT_OK)
+        return st;
     char which[2][16] = {"mean", "mean"};
     if (layer >= 0)
         snprintf(which[0], sizeof which[0], "%d", layer);

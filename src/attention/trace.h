@@ -44,5 +44,8 @@ const at_trace_map *at_trace_find(const at_trace *trace, at_attention_kind kind,
  * which layers and heads there are; AT_ENOSUP when no attention of that kind has run. */
 at_status at_trace_mean(const at_trace *trace, at_attention_kind kind, int layer, int head, size_t sequence,
                         float *out, size_t queries, size_t keys);
+/* AT_ENOSUP when the model that has run has no attention of that kind (-1: of any): the message says what
+ * there is instead, or what to train; else AT_OK. */
+at_status at_trace_expect(const at_trace *trace, int kind);
 const char *at_attention_kind_name(at_attention_kind kind);
 #endif

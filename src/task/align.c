@@ -98,6 +98,11 @@ at_status at_align(at_translator *translator, const char *const *sources, const 
         return st;
     if (o.batch < 1 || o.batch > 4096)
         return at_fail(AT_EARG, "batch: want 1 to 4096 pairs, got %d", o.batch);
+    pthread_mutex_lock(&translator->lock);
+    st = at_look_possible(translator, AT_CROSS);
+    pthread_mutex_unlock(&translator->lock);
+    if (st != AT_OK)
+        return st;
     batch b;
     st = new_batch((size_t)o.batch, &b);
     for (size_t i = 0; i < count && st == AT_OK; i += b.most) {

@@ -79,7 +79,7 @@ static at_status nothing(const at_trace *trace, const at_bundle_options *o)
                            "%d, heads 0 to %d",
                            o->layer, o->head, at_attention_kind_name(kinds[k]), layers - 1, heads - 1);
     }
-    return at_fail(AT_ENOSUP, "this model has no attention, so there are no weights to look at");
+    return at_trace_expect(trace, -1);
 }
 
 static at_status look(at_translator *t, const at_bundle_options *o, bundle *b)

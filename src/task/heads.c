@@ -177,8 +177,9 @@ static at_status put_all(const job *j, heads *h)
     size_t total = 0;
     for (size_t k = 0; k < KINDS; k++)
         total += (size_t)(j->layers[k] * j->head_count[k]);
-    if (total == 0)
-        return at_fail(AT_ENOSUP, "this model has no attention, so there are no heads to measure");
+    at_status st = at_trace_expect(j->trace, -1);
+    if (st != AT_OK)
+        return st;
     h->list = at_alloc_zero(total, sizeof *h->list);
     if (!h->list)
         return AT_ENOMEM;

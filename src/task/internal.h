@@ -89,6 +89,9 @@ typedef struct at_looked {
 
 /* AT_EARG for a unit that there is not. */
 at_status at_unit_check(at_unit unit);
+/* AT_ENOSUP, and what there is instead, when the model has no attention of that kind: asked before anything
+ * is said. */
+at_status at_look_possible(at_translator *translator, at_attention_kind kind);
 /* One of `looked` for each pair. */
 at_status at_look_at(at_translator *translator, const at_look *look, const at_pair *pairs, size_t count,
                      at_looked *looked);

@@ -167,6 +167,18 @@ static at_status join(at_translator *t, const at_look *look, const at_pair *pair
     return st;
 }
 
+at_status at_look_possible(at_translator *t, at_attention_kind kind)
+{
+    int32_t any = 0; /* what is read and said does not matter */
+    at_pair pair = {.source = {.id = &any, .count = 1}, .target = {.id = &any, .count = 1}};
+    at_trace *trace = at_trace_new();
+    at_status st = trace ? at_trace_pairs(t, &pair, 1, true, trace) : AT_ENOMEM;
+    if (st == AT_OK)
+        st = at_trace_expect(trace, (int)kind);
+    at_trace_free(trace);
+    return st;
+}
+
 at_status at_look_at(at_translator *t, const at_look *look, const at_pair *pairs, size_t count,
                      at_looked *out)
 {
@@ -179,6 +191,8 @@ at_status at_look_at(at_translator *t, const at_look *look, const at_pair *pairs
     choose(t, look, &layer, &head);
     at_trace_want(trace, look->kind, layer, head);
     at_status st = at_trace_pairs(t, pairs, count, look->kind != AT_ENCODER_SELF, trace);
+    if (st == AT_OK && look->kind == AT_ENCODER_SELF && at_trace_layers(trace, look->kind) == 0)
+        st = at_look_possible(t, look->kind);
     for (size_t i = 0; i < count && st == AT_OK; i++)
         st = join(t, look, &pairs[i], trace, i, &out[i]);
     at_trace_free(trace);

@@ -343,7 +343,7 @@ static at_status run(job *j, const char *const *lines, at_arena *arena)
     j->answers = at_alloc_zero(j->lines * (size_t)j->beam.n_best, sizeof *j->answers);
     if (!j->answers)
         return AT_ENOMEM;
-    at_status st = AT_OK;
+    at_status st = j->options.align || j->options.replace_unk ? at_look_possible(j->t, AT_CROSS) : AT_OK;
     for (size_t i = 0; i < j->lines && st == AT_OK; i++)
         st = at_segments_add(j->t, true, i, lines[i], &j->segments);
     return st == AT_OK && j->segments.count > 0 ? search_all(j, arena) : st;

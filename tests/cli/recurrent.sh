@@ -31,7 +31,8 @@ run 0 show --model "$work/gru" "tom sees a dog ."
 has "$work/out" "cross attention"
 run 0 show --model "$work/gru" --target "muso" --svg "$work/look.svg" "the mouse"
 holds grep -q '</svg>' "$work/look.svg"
-fails 1 "no encoder attention" show --model "$work/gru" --kind encoder "tom sees a dog ."
+fails 1 "no encoder attention, so there are no weights to look at; it has cross attention" \
+    show --model "$work/gru" --kind encoder "tom sees a dog ."
 json "$work/gru/config.json" 'd["attend"]["model"]["family"] == "recurrent" and d["model_type"] == "attend"'
 sed -i 's/"attention": "bahdanau"/"attention": "luong"/' "$work/gru/config.json"
 fails 1 "model.safetensors" translate --model "$work/gru" "tom"
@@ -57,8 +58,24 @@ json "$work/other/config.json" 'd["attend"]["model"]["family"] == "recurrent" an
 run 0 "${train[@]}" --out "$work/none" --max-steps 30 --set model.attention=none --set model.context=pool
 run 0 translate --model "$work/none" "tom chases the mouse ."
 lines "$work/out" 1
+# Every way of asking for weights says so before anything is printed, an empty line or pair included.
+printf 'tom sees\ttomo vidas\n' >"$work/pair.tsv"
+printf '\t\n' >"$work/empty.tsv"
+echo "0-0 1-1" >"$work/pair.align"
+for how in moses soft json; do
+    fails 1 "model.attention bahdanau or luong" translate --model "$work/none" --alignment "$how" "tom sees a dog ."
+    holds [ ! -s "$work/out" ]
+done
+fails 1 "no cross attention" translate --model "$work/none" --alignment moses ""
+fails 1 "no cross attention" translate --model "$work/none" --replace-unk "tom sees a dog ."
+fails 1 "no cross attention" align --model "$work/none" "$work/pair.tsv"
+fails 1 "no cross attention" align --model "$work/none" "$work/empty.tsv"
+fails 1 "no attention" align --model "$work/none" --choose "$work/pair.align" --words spaced "$work/pair.tsv"
 fails 1 "no cross attention" show --model "$work/none" "tom sees a dog ."
-fails 1 "no cross attention" translate --model "$work/none" --alignment moses "tom sees a dog ."
+fails 1 "model.attention bahdanau or luong" show --model "$work/none" --kind encoder "tom sees a dog ."
+fails 1 "no attention" show --model "$work/none" --html "$work/none.html" "tom sees a dog ."
+fails 1 "no attention" show --model "$work/none" --heads "$work/pair.tsv"
+holds [ ! -e "$work/none.html" ]
 run 0 "${train[@]}" --out "$work/luong" --max-steps 30 --set model.attention=luong --set model.score=general \
     --set model.align=local-p --set model.window=2
 run 0 show --model "$work/luong" "tom sees a dog ."
