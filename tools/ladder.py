@@ -1,52 +1,65 @@
 #!/usr/bin/env python3
 """Trains the rungs of recipes/ladder one at a time, scores them, and prints the table.
 
-    python3 tools/ladder.py DATA/multi30k OUT [RUNG ...] [--attend build/attend] [--threads N] [--table] [--list]
+    python3 tools/ladder.py DATA/multi30k OUT [RUNG ...] [--only A,B] [--budget MINUTES] [--attend build/attend]
+                            [--threads N] [--table] [--list] [--page docs/ladder.md]
 
-DATA holds train, val and test_2016_flickr in German and English. OUT/RUNG is each training's folder. A rung that is
-done is not trained again, one that was stopped goes on (Ctrl-C saves). --table trains nothing and prints what is
-there, or the rungs named. Beside
-the table OUT/ladder.tsv holds its numbers and OUT/ladder.svg BLEU by length of the source. Scores: greedy, BLEU of
-lower-cased Moses tokens (`attend eval --protocol wu`), once on the whole test split, once by words of the source.
+DATA holds train, val and test_2016_flickr in German and English. OUT/RUNG is each training's folder. The rungs with
+a published figure come first. A rung that is done is not trained again, one that was stopped goes on: by Ctrl-C, which
+saves, or when --budget's minutes are over, which ends the whole climb with what is there. --table trains nothing and
+prints what is done, or the rungs named. Beside the table OUT/ladder.md holds it, OUT/ladder.tsv its numbers and
+OUT/ladder.svg BLEU by length of the source. --page writes a page of all rungs, with that picture beside it under
+pictures/; a rung that has not run has no figures there. Scores: greedy, BLEU of lower-cased Moses tokens (`attend
+eval --protocol wu`), once on the whole test split, once by words of the source.
 """
 import argparse
+import datetime
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
+import time
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 SPLIT, SOURCE, TARGET = "test_2016_flickr", "de", "en"
 BUCKETS = [(1, 8), (9, 16), (17, 24), (25, 10**6)]
 LABELS = ["1-8", "9-16", "17-24", "25+"]
 
-# name, recipe, changes. The first four are published in this protocol; the others change one thing of `small`.
-NONE = ["model.attention=none"]
+# name, recipe, changes. The first four are published in this protocol; the others change one thing of a small model.
+PUBLISHED = {"gru-bahdanau": 28.30, "gru": 20.61, "lstm": 13.76, "transformer": 36.52}
 LUONG = ["model.attention=luong"]
-RUNGS = [
-    ("lstm", "lstm", []),
-    ("gru", "gru", []),
-    ("gru-bahdanau", "gru-bahdanau", []),
-    ("transformer", "transformer", []),
-    ("transformer-no-positions", "transformer-no-positions", []),
+NONE = ["model.attention=none", "model.tied=none"]  # C's uses differ in the width of output rows: none is tied
+RUNGS = [(name, name, []) for name in PUBLISHED] + [
     ("bahdanau-additive", "small", []),
-    ("bahdanau-inputs", "small", ["model.keys=inputs"]),
-    ("bahdanau-sparsemax", "small", ["model.normalise=sparsemax"]),
-    ("bahdanau-sampled", "small", ["model.sampling=0.25", "model.sampling_steps=1500"]),
+    ("luong-general", "small", LUONG + ["model.score=general"]),
+    ("transformer-small", "small-transformer", []),
+    ("transformer-small-no-positions", "small-transformer", ["model.positions=none"]),
 ]
 for score in ("dot", "scaled-dot", "general", "concat", "cosine", "cosine-learned", "location"):
     RUNGS.append((f"bahdanau-{score}", "small", [f"model.score={score}"]))
-for score in ("dot", "scaled-dot", "general", "additive", "concat", "cosine", "cosine-learned", "location"):
+for score in ("dot", "scaled-dot", "additive", "concat", "cosine", "cosine-learned", "location"):
     RUNGS.append((f"luong-{score}", "small", LUONG + [f"model.score={score}"]))
+for making in ("last", "map", "pool"):
+    for use in ("initial", "every", "readout"):
+        RUNGS.append((f"c-{making}-{use}", "small", NONE + [f"model.context={making}", f"model.use={use}"]))
 RUNGS += [
     ("luong-general-unfed", "small", LUONG + ["model.score=general", "model.input_feeding=false"]),
     ("luong-local-m", "small", LUONG + ["model.score=general", "model.align=local-m", "model.window=5"]),
     ("luong-local-p", "small", LUONG + ["model.score=general", "model.align=local-p", "model.window=5"]),
+    ("bahdanau-inputs", "small", ["model.keys=inputs"]),
+    ("bahdanau-sparsemax", "small", ["model.normalise=sparsemax"]),
+    ("bahdanau-sampled", "small", ["model.sampling=0.25", "model.sampling_steps=900"]),
 ]
-for making in ("last", "map", "pool"):
-    for use in ("initial", "every", "readout"):
-        RUNGS.append((f"c-{making}-{use}", "small", NONE + [f"model.context={making}", f"model.use={use}"]))
+HEAD = """# The ladder
+
+Multi30k German to English, test_2016_flickr, lower-cased Moses words, greedy, one seed; every rung by one program from
+`recipes/ladder/`. The first four have a published figure (bentrevett/pytorch-seq2seq: words that occur twice, 10
+epochs, hidden 512; ours keep the 8,000 commonest words, the recurrent ones are smaller and see 6 epochs). The others
+are small ones (hidden 256, 4 epochs) that differ in one option each. "minutes" is training and validation on one machine that
+did other work too, so it ranks rungs only roughly. Written by `tools/ladder.py --page`; a rung without figures has not run.
+"""
 
 
 def parse():
@@ -55,13 +68,18 @@ def parse():
     p.add_argument("out", nargs="?")
     p.add_argument("rungs", nargs="*")
     p.add_argument("--attend", default=os.path.join(HERE, "build", "attend"))
+    p.add_argument("--only", default="", help="rungs by name, a comma between them")
+    p.add_argument("--budget", type=float, default=0, help="minutes after which the training saves and the climb ends")
     p.add_argument("--threads", default="0")
+    p.add_argument("--page", help="write this Markdown page of all rungs, and pictures/ladder.svg beside it")
     p.add_argument("--set", action="append", default=[], help="one more change for every rung, to try things out")
     p.add_argument("--table", action="store_true", help="train nothing")
     p.add_argument("--list", action="store_true", help="name the rungs")
     a = p.parse_args()
     if not a.list and not (a.data and a.out):
         p.error("name the folder of the data and one for the trainings")
+    a.rungs += [name for name in a.only.split(",") if name]
+    a.end = time.monotonic() + 60 * a.budget if a.budget > 0 else None
     unknown = set(a.rungs) - {name for name, _, _ in RUNGS}
     if unknown:
         p.error(f"no rung {', '.join(sorted(unknown))}; --list names all")
@@ -82,10 +100,25 @@ def train(a, name, recipe, changes):
         for change in changes + a.set:
             command += ["--set", change]
     print(f"== {name}", file=sys.stderr, flush=True)
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{name}: stopped; the same command goes on")
-    return json.loads(done.stdout)
+    said = run_until(command, a.end)
+    return json.loads(said) if said is not None else None
+
+
+def run_until(command, end):
+    """Its standard output; None when the time was over first, and the training has saved."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as training:
+        try:
+            said, _ = training.communicate(timeout=None if end is None else max(1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            training.send_signal(signal.SIGINT)
+            training.communicate()
+            return None
+        except KeyboardInterrupt:
+            training.communicate()
+            sys.exit("stopped; the same command goes on")
+    if training.returncode != 0:
+        sys.exit(f"{command[0]} train: exit code {training.returncode}; the same command goes on")
+    return said
 
 
 def parameters(folder):
@@ -142,7 +175,10 @@ def climb(a):
         folder = os.path.join(a.out, name)
         if (a.rungs and name not in a.rungs) or is_done(folder):
             continue
-        trained = train(a, name, recipe, changes)
+        trained = train(a, name, recipe, changes) if a.end is None or time.monotonic() < a.end else None
+        if trained is None:
+            print(f"{a.budget:g} minutes are over; the same command goes on with {name}", file=sys.stderr)
+            return
         result = {"steps": trained["steps"], "epochs": trained["epochs"], "seconds": trained["seconds"],
                   "parameters": parameters(folder), **evaluate(a, folder)}
         with open(os.path.join(folder, "result.json"), "w", encoding="utf-8") as f:
@@ -154,28 +190,75 @@ def number(x):
     return "-" if x is None else f"{x:.2f}"
 
 
-def table(a):
+def results(a):
+    """Name and result of each rung, None where it is not done."""
     rows = []
     for name, _, _ in RUNGS:
-        folder = os.path.join(a.out, name)
-        if not is_done(folder) or (a.rungs and name not in a.rungs):
-            continue
-        with open(os.path.join(folder, "result.json"), encoding="utf-8") as f:
-            r = json.load(f)
+        path = os.path.join(a.out, name, "result.json")
+        r = None
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                r = json.load(f)
         rows.append((name, r))
-    if not rows:
-        sys.exit(f"{a.out}: no rung is done yet")
-    counts = [part["lines"] for part in rows[0][1]["by_length"]]
-    head = ["rung", "BLEU", "perplexity", "parameters", "minutes"] + [
+    return rows
+
+
+def columns(counts):
+    return ["rung", "BLEU", "published", "perplexity", "parameters", "minutes"] + [
         f"{label} ({count})" for label, count in zip(LABELS, counts)]
-    body = [[name, number(r["bleu"]), number(r["perplexity"]), f"{r['parameters'] / 1e6:.2f} M",
-             f"{r['seconds'] / 60:.1f}"] + [number(part["bleu"]) for part in r["by_length"]] for name, r in rows]
-    print("| " + " | ".join(head) + " |")
-    print("|---" + "|---:" * (len(head) - 1) + "|")
-    for line in body:
-        print("| " + " | ".join(line) + " |")
+
+
+def cells(name, r):
+    published = number(PUBLISHED[name]) if name in PUBLISHED else ""
+    if r is None:
+        return [name, "", published] + [""] * 7
+    return [name, number(r["bleu"]), published, number(r["perplexity"]), f"{r['parameters'] / 1e6:.2f} M",
+            f"{r['seconds'] / 60:.1f}"] + [number(part["bleu"]) for part in r["by_length"]]
+
+
+def markdown(head, body):
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    return lines + ["| " + " | ".join(line) + " |" for line in body]
+
+
+def table(a):
+    rows = [(name, r) for name, r in results(a) if r and (not a.rungs or name in a.rungs)]
+    if not rows:
+        print(f"{a.out}: no rung is done yet", file=sys.stderr)
+        return
+    head = columns(part["lines"] for part in rows[0][1]["by_length"])
+    body = [cells(name, r) for name, r in rows]
+    print("\n".join(markdown(head, body)))
+    write_lines(os.path.join(a.out, "ladder.md"), markdown(head, body))
     write_lines(os.path.join(a.out, "ladder.tsv"), ["\t".join(line) for line in [head] + body])
     write_lines(os.path.join(a.out, "ladder.svg"), draw(rows))
+
+
+def lengths_of_test(data):
+    words = [len(line.split()) for line in lines_of(os.path.join(data, f"{SPLIT}.{SOURCE}"))]
+    return [sum(low <= n <= high for n in words) for low, high in BUCKETS]
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "an unknown CPU")
+    return f"{model}, {datetime.date.today().isoformat()}"
+
+
+def page(a):
+    rows = results(a)
+    done = [(name, r) for name, r in rows if r]
+    lines = HEAD.splitlines()
+    if done:
+        folder = os.path.join(os.path.dirname(a.page), "pictures")
+        os.makedirs(folder, exist_ok=True)
+        write_lines(os.path.join(folder, "ladder.svg"), draw(done))
+        lines += ["", f"{len(done)} of {len(rows)} rungs have run; {machine()}.", "",
+                  "![BLEU by words of the source](pictures/ladder.svg)"]
+    else:
+        lines += ["", "No rung has run yet."]
+    lines += [""] + markdown(columns(lengths_of_test(a.data)), [cells(name, r) for name, r in rows])
+    write_lines(a.page, lines)
 
 
 def draw(rows):
@@ -217,6 +300,8 @@ def main():
     if not a.table:
         climb(a)
     table(a)
+    if a.page:
+        page(a)
 
 
 if __name__ == "__main__":
