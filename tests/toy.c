@@ -8,6 +8,9 @@ static json_t *tiny(const char *family, const char *options)
     if (!strcmp(family, "recurrent")) {
         all = json_pack("{s:i, s:i, s:i, s:f}", "embedding", 6, "encoder_hidden", 5, "decoder_hidden", 7,
                         "dropout", 0.0);
+    } else if (!strcmp(family, "glimpse")) {
+        all = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "glimpses", 3, "glimpse_size", 3, "what", 5,
+                        "where", 5, "glimpse_width", 6, "width", 7, "locator", 5);
     } else {
         all = json_pack("{s:i, s:i, s:i, s:i, s:f}", "d_model", 12, "ffn", 20, "heads", 3, "max_length", 40,
                         "dropout", 0.0);

@@ -9,8 +9,8 @@
  *         scale by scale, each laid out as the pictures are.
  * Errors  AT_ENOMEM sticks to the tape.
  *
- *     at_glimpses g = {.pictures = pixels, .count = 32, .height = 60, .width = 60, .channels = 1, .copies = 1,
- *                      .size = 12, .scales = 3, .zoom = 2};
+ *     at_glimpses g = {.pictures = pixels, .count = 32, .height = 60, .width = 60, .channels = 1,
+ *                      .copies = 1, .size = 12, .scales = 3, .zoom = 2};
  *     at_var *seen = at_glimpse(tape, &g, places);        // (32, 432), a constant
  */
 #ifndef AT_ATTENTION_GLIMPSE_H

@@ -1,6 +1,6 @@
 /* image/canvas.h - small pictures on a larger empty one, moved about, among pieces of others.
  *
- * Role    Makes translated and cluttered MNIST (Mnih et al. 2014, arXiv:1406.6247, section 4.1) and small moves
+ * Role    Makes translated and cluttered MNIST (Mnih et al. 2014, arXiv:1406.6247, section 4) and small moves
  *         of the digits in training, while they are read: nothing is stored. A picture is put anywhere on a
  *         canvas of zeros; then square pieces, each cut anywhere from any other picture, are added anywhere,
  *         sums held at 255.

@@ -110,6 +110,9 @@ static void fill(at_rng *rng, float *data, const at_param *p)
         case AT_INIT_UNIFORM:
             data[i] = p->deviation * (2 * at_rng_uniform(rng) - 1);
             break;
+        case AT_INIT_IDENTITY:
+            data[i] = i / (size_t)p->shape.dim[1] == i % (size_t)p->shape.dim[1] ? 1 : 0;
+            break;
         }
     }
 }

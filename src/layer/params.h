@@ -20,7 +20,14 @@
 #include "autograd/tape.h"
 
 typedef enum at_role { AT_DECAYED, AT_PLAIN } at_role; /* weight decay or none */
-typedef enum at_init { AT_INIT_ZERO, AT_INIT_ONE, AT_INIT_XAVIER, AT_INIT_NORMAL, AT_INIT_UNIFORM } at_init;
+typedef enum at_init {
+    AT_INIT_ZERO,
+    AT_INIT_ONE,
+    AT_INIT_XAVIER,
+    AT_INIT_NORMAL,
+    AT_INIT_UNIFORM,
+    AT_INIT_IDENTITY
+} at_init;
 
 typedef struct at_param_spec {
     const char *name;

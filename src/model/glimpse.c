@@ -1,6 +1,6 @@
-/* Recurrent visual attention, Mnih et al. 2014, arXiv:1406.6247: the glimpse network makes a vector of what is
- * seen and where, a recurrent core takes one a step, the location network says from the core's state where to
- * look next, and the last state names the class. The choice of places has no gradient: it learns by
+/* Recurrent visual attention, Mnih et al. 2014, arXiv:1406.6247: the glimpse network makes a vector of what
+ * is seen and where, a recurrent core takes one a step, the location network says from the core's state where
+ * to look next, and the last state names the class. The choice of places has no gradient: it learns by
  * REINFORCE with a baseline (Williams 1992) from whether the class was right, everything else by
  * cross-entropy. Neither location network nor baseline moves the state that they read. */
 #include "model/glimpse.h"
@@ -111,7 +111,12 @@ static at_status build(at_model *model)
                               .biases = true};
     if (o->cell == RNN)
         core.cell.g.kind = AT_GATE_RELU;
-    return st == AT_OK ? at_recurrent_declare(&model->params, "core", &core, &n->core) : st;
+    if (st == AT_OK)
+        st = at_recurrent_declare(&model->params, "core", &core, &n->core);
+    /* What was seen stays until something better comes: Le et al. 2015, arXiv:1504.00941. */
+    if (st == AT_OK && o->cell == RNN)
+        at_params_find(&model->params, "core.weight_hh_l0")->init = AT_INIT_IDENTITY;
+    return st;
 }
 
 bool at_model_glimpses(const at_model *model)
@@ -187,19 +192,19 @@ static bool open_look(look *l, const at_model *model, at_tape *tape, const at_ba
                       const at_gaze *gaze, bool keeps)
 {
     const options *o = model->options;
-    const at_pictures *p = &batch->pictures;
+    const at_pixels *p = &batch->pixels;
     size_t copies = gaze->copies ? gaze->copies : 1;
     *l = (look){.o = o, .n = model->net, .tape = tape, .gaze = gaze, .steps = (size_t)o->glimpses};
-    if (!p->pixels || p->channels != (size_t)o->channels) {
+    if (!p->data || p->channels != (size_t)o->channels) {
         at_tape_fail(tape, AT_ESHAPE, "glimpses: want pictures of %lld channels; got %zu",
-                     (long long)o->channels, p->pixels ? p->channels : 0);
+                     (long long)o->channels, p->data ? p->channels : 0);
         return false;
     }
     l->pictures = &batch->source;
     l->count = batch->source.count * copies;
     l->rows = rows_of_paths(tape, &batch->source, copies);
     l->sensor = at_gaze_sensor(model);
-    l->sensor.pictures = p->pixels;
+    l->sensor.pictures = p->data;
     l->sensor.count = batch->source.count;
     l->sensor.height = p->height;
     l->sensor.width = p->width;
