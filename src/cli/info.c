@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "image/image.h"
 #include "kernel/exec.h"
 #include "store/folder.h"
 
@@ -65,8 +66,10 @@ static json_t *libraries(void)
 {
     char pcre2[64] = ""; /* pcre2api(3): 24 code units are enough */
     pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
-    return json_pack("{s:s,s:s,s:s,s:s}", "jansson", jansson_version(), "pcre2", pcre2, "utf8proc",
-                     utf8proc_version(), "zlib", zlibVersion());
+    const char *jpeg = at_image_jpeg_library(), *png = at_image_png_library();
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "jansson", jansson_version(), "pcre2", pcre2, "utf8proc",
+                     utf8proc_version(), "zlib", zlibVersion(), "jpeg", jpeg ? jpeg : "none", "png",
+                     png ? png : "none");
 }
 
 static at_status describe_machine(const at_cli_common *common, json_t **object)

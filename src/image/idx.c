@@ -17,6 +17,9 @@ static at_status read_failed(gzFile file, const char *path)
         return at_fail(AT_EIO, "%s: cannot read: %s", path, strerror(errno));
     if (error == Z_MEM_ERROR)
         return at_fail(AT_ENOMEM, "%s: no memory to read gzip", path);
+    size_t own = strlen(path); /* zlib names the file, too */
+    if (strncmp(text, path, own) == 0 && strncmp(text + own, ": ", 2) == 0)
+        text += own + 2;
     return at_fail(AT_EFORMAT, "%s: broken or cut gzip: %s", path, text);
 }
 
@@ -29,8 +32,11 @@ static at_status read_part(gzFile file, const char *path, uint8_t *to, size_t le
         int n = gzread(file, to + *got, (unsigned)most);
         if (n < 0)
             return read_failed(file, path);
-        if (n == 0)
-            break;
+        if (n == 0) { /* the end; of a cut stream zlib says it here only */
+            int error;
+            gzerror(file, &error);
+            return error == Z_OK || error == Z_STREAM_END ? AT_OK : read_failed(file, path);
+        }
         *got += (size_t)n;
     }
     return AT_OK;

@@ -45,10 +45,12 @@ typedef struct part {
 /* A part of the picture's own shape around a random point, cut at the edges. */
 static part random_part(const at_mix_batch *batch, at_rng *rng, double area)
 {
-    double side = sqrt(area), w = side * (double)batch->width, h = side * (double)batch->height;
+    double side = sqrt(area), w = floor(side * (double)batch->width), h = floor(side * (double)batch->height);
     double x = at_rng_below(rng, (uint32_t)batch->width), y = at_rng_below(rng, (uint32_t)batch->height);
-    double left = fmax(floor(x - w / 2), 0.0), right = fmin(floor(x + w / 2), (double)batch->width);
-    double top = fmax(floor(y - h / 2), 0.0), bottom = fmin(floor(y + h / 2), (double)batch->height);
+    double left = x - floor(w / 2), top = y - floor(h / 2);
+    double right = fmin(left + w, (double)batch->width), bottom = fmin(top + h, (double)batch->height);
+    left = fmax(left, 0.0);
+    top = fmax(top, 0.0);
     return (part){.left = (size_t)left,
                   .top = (size_t)top,
                   .width = (size_t)fmax(right - left, 0.0),

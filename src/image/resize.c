@@ -33,6 +33,7 @@ static void taps_free(taps *t)
     at_free(t->first);
     at_free(t->used);
     at_free(t->weight);
+    *t = (taps){0};
 }
 
 static at_status taps_alloc(taps *t, size_t count, size_t most)
@@ -99,6 +100,12 @@ static void spread(const uint8_t *row, size_t width, size_t channels, lanes *to)
             to[x] = (lanes){row[x], 0.0f, 0.0f, 0.0f};
 }
 
+static uint8_t whole(float v)
+{
+    return (uint8_t)(v < 0.0f ? 0.0f : v > 255.0f ? 255.0f : v);
+}
+
+/* Between the passes values are bytes, as Pillow's are: what shoots over is cut off at once. */
 static void across(const taps *t, const lanes *row, size_t channels, float *out)
 {
     for (size_t i = 0; i < t->count; i++) {
@@ -108,7 +115,7 @@ static void across(const taps *t, const lanes *row, size_t channels, float *out)
         for (size_t k = 0; k < t->used[i]; k++)
             sum += in[k] * w[k];
         for (size_t c = 0; c < channels; c++)
-            out[i * channels + c] = sum[c];
+            out[i * channels + c] = (float)whole(sum[c] + 0.5f);
     }
 }
 
@@ -130,10 +137,8 @@ static void down(const float *rows, const float *w, size_t used, size_t width, f
         for (; i < width; i++)
             sum[i] += row[i] * weight;
     }
-    for (size_t i = 0; i < width; i++) {
-        float v = sum[i] < 0.0f ? 0.0f : sum[i] > 255.0f ? 255.0f : sum[i];
-        out[i] = (uint8_t)v;
-    }
+    for (size_t i = 0; i < width; i++)
+        out[i] = whole(sum[i]);
 }
 
 /* Rows that some output needs, brought to the new width, then down. */

@@ -28,7 +28,7 @@ for word in cpu threads kernels jansson pcre2 utf8proc zlib compiler; do
 done
 run 0 info --json --threads 3
 json "$work/out" 'd["threads"] == 3 and d["kernels"] == d["usable_kernels"][0] and "ref" in d["usable_kernels"]'
-json "$work/out" 'set(d["libraries"]) == {"jansson", "pcre2", "utf8proc", "zlib"} and d["cores"] >= 1'
+json "$work/out" 'set(d["libraries"]) == {"jansson", "pcre2", "utf8proc", "zlib", "jpeg", "png"} and d["cores"] >= 1'
 run 0 info --kernels ref
 holds grep -qE '^kernels +ref$' "$work/out"
 checks=$((checks + 1))
