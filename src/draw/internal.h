@@ -11,6 +11,8 @@ extern const char at_draw_page_js[];
  * all columns, then all weights. Keeps at most `most` of a row, the largest ones; zeros are left out. */
 void at_draw_pack(const float *weights, size_t rows, size_t columns, size_t most, at_buf *out);
 
+void at_draw_base64(const unsigned char *bytes, size_t count, at_buf *out);
+
 /* A matrix as it is drawn: checked, at most AT_POOL_MOST rows and columns. at_pooled_free in any case. */
 enum { AT_POOL_MOST = 128 };
 

@@ -66,7 +66,7 @@ static void push_16(at_buf *out, uint16_t n)
     at_buf_char(out, (char)(n >> 8));
 }
 
-static void push_base64(const unsigned char *p, size_t n, at_buf *out)
+void at_draw_base64(const unsigned char *p, size_t n, at_buf *out)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < n; i += 3) {
@@ -98,7 +98,7 @@ void at_draw_pack(const float *weights, size_t rows, size_t columns, size_t most
     if (!kept || counts.failed || indices.failed || values.failed)
         out->failed = true;
     else
-        push_base64((const unsigned char *)counts.data, counts.length, out);
+        at_draw_base64((const unsigned char *)counts.data, counts.length, out);
     at_free(kept);
     at_buf_free(&counts);
     at_buf_free(&indices);

@@ -23,6 +23,7 @@ typedef struct at_canvas {
     size_t
         size; /* side of the canvas, at least that of the pictures; 0: as a picture, which stays in place */
     size_t shift; /* with size 0: moved by up to so many pixels each way, what leaves the picture is lost */
+    double turn, grow; /* turned by up to so many degrees, larger or smaller by up to this part, each way */
     size_t clutter, piece; /* so many pieces, so many pixels wide and high: at most as the pictures are */
 } at_canvas;
 

@@ -18,6 +18,7 @@
 #define AT_IMAGE_PREPARE_H
 #include "image/augment.h"
 #include "image/cache.h"
+#include "image/canvas.h"
 #include "image/folder.h"
 
 typedef enum at_fit {
@@ -25,6 +26,14 @@ typedef enum at_fit {
     AT_FIT_STRETCH, /* all of the picture, its shape lost: Hugging Face's ViT */
 } at_fit;
 #define AT_FIT_CHOICES "crop|stretch"
+
+/* Of IDX, each picture anew: where it lies, what else is there (image/canvas.h). */
+typedef struct at_placing {
+    bool canvas;           /* anywhere on an empty picture of the model's size, not brought to that size */
+    size_t clutter, piece; /* with pieces of other pictures; without augmentation always the same ones */
+    size_t shift;          /* while training, instead of augmentation: moved, turned, grown */
+    double turn, grow;
+} at_placing;
 
 typedef struct at_prepare {
     size_t width, height, channels; /* what the model takes */
@@ -35,6 +44,7 @@ typedef struct at_prepare {
     double spare;      /* pictures are kept at this many times the model's size, so that crops of a part stay
                           sharp; 1 is the smallest */
     size_t max_pixels; /* of a file; 0: AT_IMAGE_MAX_PIXELS */
+    at_placing placing;
 } at_prepare;
 
 #define AT_PREPARE_DEFAULTS                                                     \
@@ -43,6 +53,8 @@ typedef struct at_prepare {
         .deviation = {0.5f, 0.5f, 0.5f}, .middle = 1.0, .spare = 1.25           \
     }
 
+/* AT_EARG for placing that does not suit the set. */
+at_status at_prepare_check(const at_picture_set *set, const at_prepare *how);
 /* augment NULL: none, and the key is not looked at. cache NULL: none. */
 at_status at_prepare_picture(const at_picture_set *set, size_t index, const at_prepare *how,
                              const at_augment_options *augment, at_augment_key key, at_image_cache *cache,

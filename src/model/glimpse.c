@@ -22,7 +22,7 @@ typedef struct options {
     int64_t channels, glimpses, size, scales, zoom;
     int64_t what, where, combine, glimpse_width;
     int64_t cell, width, locator, places, first, copies;
-    double deviation, dropout;
+    double deviation, early_loss, dropout;
 } options;
 
 static const at_field fields[] = {
@@ -55,6 +55,8 @@ static const at_field fields[] = {
      "paths drawn for each picture of a training batch"},
     {"deviation", AT_FIELD_REAL, offsetof(options, deviation), "0.1", 0.001, 2, NULL,
      "of the places drawn in training around those chosen; 2 is the width of the picture"},
+    {"early_loss", AT_FIELD_REAL, offsetof(options, early_loss), "0", 0, 100, NULL,
+     "weight of cross-entropy after each glimpse but the last; 0: the last alone says what was seen"},
     {"dropout", AT_FIELD_REAL, offsetof(options, dropout), "0", 0, 0.95, NULL,
      "of each glimpse's vector and of the last state"},
     {0}};
@@ -113,6 +115,13 @@ static at_status build(at_model *model)
         core.cell.g.kind = AT_GATE_RELU;
     if (st == AT_OK)
         st = at_recurrent_declare(&model->params, "core", &core, &n->core);
+    /* Corners of ReLU all over the picture, so that places can be told apart from the first step on. */
+    static const char *const places[] = {"glimpse.where.weight", "glimpse.where.bias"};
+    for (int i = 0; st == AT_OK && i < 2; i++) {
+        at_param *p = at_params_find(&model->params, places[i]);
+        p->init = AT_INIT_UNIFORM;
+        p->deviation = 1;
+    }
     /* What was seen stays until something better comes: Le et al. 2015, arXiv:1504.00941. */
     if (st == AT_OK && o->cell == RNN)
         at_params_find(&model->params, "core.weight_hh_l0")->init = AT_INIT_IDENTITY;
@@ -156,6 +165,7 @@ typedef struct look {
     float *places;                /* (N,2) of the step at hand */
     float *drawn, *states;        /* (T-1,N,2) before they are held within the picture, (T-1,N,D); or NULL */
     at_var *means[MOST_GLIMPSES]; /* (N,2) a step but the first */
+    at_var *after[MOST_GLIMPSES]; /* (N,D) the state after each step */
 } look;
 
 static at_rows rows_of_paths(at_tape *tape, const at_rows *pictures, size_t copies)
@@ -335,6 +345,7 @@ static at_var *run_look(look *l)
         x = x ? at_recurrent_step(l->tape, l->core, x, &l->state) : NULL;
         if (!x)
             return NULL;
+        l->after[t] = x;
     }
     return x;
 }
@@ -407,6 +418,22 @@ static at_var *classify(const at_model *model, at_tape *tape, at_var *state)
     return at_project(tape, &((const net *)model->net)->classifier, state);
 }
 
+/* What the states before the last would have said. */
+static at_var *early_loss(const at_model *model, look *l, const int32_t *labels, const at_loss_options *how)
+{
+    size_t before = l->steps - 1, n = before * l->count;
+    int32_t *each = at_tape_saved(l->tape, n + 1, sizeof *each);
+    at_var *x = each ? at_stack_rows(l->tape, l->after, before) : NULL;
+    if (!x)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        each[i] = labels[i % l->count];
+    at_loss_options weighted = *how;
+    weighted.scale *= (float)(l->o->early_loss / (double)before);
+    at_loss_report unused = {0};
+    return at_logit_cross_entropy(l->tape, classify(model, l->tape, x), each, &weighted, &unused);
+}
+
 static at_var *loss(const at_model *model, at_tape *tape, const at_batch *batch, const at_loss_options *how,
                     at_loss_report *report)
 {
@@ -433,6 +460,10 @@ static at_var *loss(const at_model *model, at_tape *tape, const at_batch *batch,
     report->tokens += batch->source.count;
     report->judged += paths.judged;
     report->right += paths.right;
+    if (training && o->early_loss > 0 && l.steps > 1 && classes && how->scale != 0) {
+        at_var *early = early_loss(model, &l, labels, &each);
+        classes = early ? at_add(tape, classes, early) : NULL;
+    }
     if (!learns || !classes || how->scale == 0)
         return classes;
     float *rewards = rewards_of(&l, logits, labels);

@@ -1,5 +1,5 @@
 /* Pictures moved about on a canvas, pieces of others among them. */
-#include "image/canvas.h"
+#include "image/prepare.h"
 #include <string.h>
 #include "tests/check.h"
 
@@ -130,19 +130,91 @@ static void small_moves(void **state)
     check_same_bits(out, pictures + 4 * sizeof out, sizeof out);
 }
 
+/* By 90 degrees a column becomes a row; growth keeps what is even and the middle. */
+static void turned_and_grown(void **state)
+{
+    (void)state;
+    at_canvas c = canvas_of(0);
+    uint8_t out[SIDE * SIDE];
+    int least = 255, most = 0;
+    memset(pictures, 0, sizeof pictures);
+    for (size_t i = 0; i < SIDE; i++) /* a bar from the top to the bottom, two pixels wide */
+        pictures[i * SIDE + 2] = pictures[i * SIDE + 3] = 100;
+    c.turn = 20;
+    for (uint32_t epoch = 0; epoch < 200; epoch++) {
+        at_canvas_draw(&c, 0, (uint32_t[]){1, epoch}, out);
+        assert_in_range(out[2 * SIDE + 2], 80, 100); /* near the middle hardly anything moves */
+        least = out[2] < least ? out[2] : least;
+        most = out[1] > most ? out[1] : most;
+    }
+    assert_true(least < 60 && most > 40); /* at the end of the bar it does, to one side and the other */
+    c.turn = 0;
+    c.grow = 0.5;
+    for (uint32_t epoch = 0; epoch < 50; epoch++) { /* wider or narrower: on both sides alike */
+        at_canvas_draw(&c, 0, (uint32_t[]){1, epoch}, out);
+        for (size_t y = 1; y < SIDE - 1; y++)
+            for (size_t x = 0; x < SIDE; x++)
+                assert_in_range(out[y * SIDE + x] - out[y * SIDE + SIDE - 1 - x] + 1, 0, 2);
+    }
+    c.turn = c.grow = 1e-9; /* next to nothing */
+    at_canvas_draw(&c, 0, (uint32_t[]){1, 1}, out);
+    check_same_bits(out, pictures, sizeof out);
+}
+
+/* The way of training's pictures: new each epoch there, one and the same without augmentation; of a model of
+ * another size than the canvas. */
+static void placed_while_they_are_prepared(void **state)
+{
+    (void)state;
+    at_canvas c = canvas_of(SIZE);
+    at_picture_set set = {.count = COUNT, .idx = {COUNT, SIDE, SIDE, pictures}};
+    at_prepare how = AT_PREPARE_DEFAULTS;
+    how.width = how.height = SIZE;
+    how.channels = 1;
+    how.mean[0] = 0;
+    how.deviation[0] = 1;
+    how.placing = (at_placing){.canvas = true, .clutter = 2, .piece = PIECE};
+    at_augment_options augment;
+    check_ok(at_fields_default(at_augment_fields, &augment));
+    float first[SIZE * SIZE], other[SIZE * SIZE];
+    uint8_t drawn[SIZE * SIZE];
+    check_ok(at_prepare_check(&set, &how));
+    at_augment_key key = {.seed = 9, .epoch = 4, .example = 2};
+    check_ok(at_prepare_picture(&set, 2, &how, &augment, key, NULL, first));
+    c.clutter = 2;
+    c.piece = PIECE;
+    at_canvas_draw(&c, 2, (uint32_t[]){9, 5}, drawn);
+    for (size_t i = 0; i < SIZE * SIZE; i++)
+        check_near(&first[i], (float[]){(float)drawn[i] / 255}, 1, 1e-6);
+    key.epoch = 5;
+    check_ok(at_prepare_picture(&set, 2, &how, &augment, key, NULL, other));
+    assert_memory_not_equal(first, other, sizeof first);
+    check_ok(at_prepare_picture(&set, 2, &how, NULL, key, NULL, first));
+    key = (at_augment_key){.seed = 1, .epoch = 1, .example = 2};
+    check_ok(at_prepare_picture(&set, 2, &how, NULL, key, NULL, other));
+    check_same_bits(first, other, sizeof first);
+    how.placing.shift = 1;
+    check_fails(at_prepare_check(&set, &how), AT_EARG, "pictures.shift");
+    how.placing.shift = 0;
+    how.height = SIZE + 1;
+    check_fails(at_prepare_check(&set, &how), AT_EARG, "are no square");
+    set.idx.bytes = NULL;
+    check_fails(at_prepare_check(&set, &how), AT_EARG, "for IDX files only");
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     (void)state;
     at_canvas c = canvas_of(SIDE - 1);
-    check_fails(at_canvas_check(&c), AT_EARG, "data.canvas: 5 pixels are too few for pictures of 6 x 6");
+    check_fails(at_canvas_check(&c), AT_EARG, "pictures.canvas: 5 pixels are too few for pictures of 6 x 6");
     c = canvas_of(SIZE);
     c.clutter = 1;
     c.piece = SIDE + 1;
-    check_fails(at_canvas_check(&c), AT_EARG, "data.clutter");
+    check_fails(at_canvas_check(&c), AT_EARG, "pictures.clutter");
     c.piece = PIECE;
     check_ok(at_canvas_check(&c));
     c.shift = 1;
-    check_fails(at_canvas_check(&c), AT_EARG, "data.shift");
+    check_fails(at_canvas_check(&c), AT_EARG, "pictures.shift");
 }
 
 int main(void)
@@ -153,6 +225,8 @@ int main(void)
         cmocka_unit_test(pieces_are_of_others),
         cmocka_unit_test(sums_are_held_at_white),
         cmocka_unit_test(small_moves),
+        cmocka_unit_test(turned_and_grown),
+        cmocka_unit_test(placed_while_they_are_prepared),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
