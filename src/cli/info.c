@@ -4,23 +4,29 @@
 #include <string.h>
 #include <utf8proc.h>
 #include <zlib.h>
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "draw/chain.h"
 #include "image/image.h"
 #include "kernel/exec.h"
+#include "model/graph.h"
 #include "store/folder.h"
 
 typedef struct options {
-    char *model;
-    bool check;
+    char *model, *svg;
+    bool check, graph;
 } options;
 
 static const at_field fields[] = {
     {"model", AT_FIELD_TEXT, offsetof(options, model), NULL, 0, 0, NULL, "model folder; the same as a word"},
     {"check", AT_FIELD_BOOL, offsetof(options, check), "false", 0, 0, NULL,
      "read every number of the model and refuse NaN and infinity"},
+    {"graph", AT_FIELD_BOOL, offsetof(options, graph), "false", 0, 0, NULL,
+     "the chain of what the model does, with shapes and parameters"},
+    {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL, "graph: draw the chain into this file"},
     {0}};
 
 static const at_cli_spec spec = {
@@ -30,6 +36,7 @@ static const at_cli_spec spec = {
     .fields = fields,
     .examples = "  attend info\n"
                 "  attend info models/tatoeba-en-zh\n"
+                "  attend info models/tatoeba-en-zh --graph --svg chain.svg\n"
                 "  attend info --kernels ref --json\n"};
 
 static const char *jansson_version(void)
@@ -127,6 +134,67 @@ static at_status describe_model(const char *path, bool check, json_t **object)
     return st;
 }
 
+/* ---------------------------------------------------------------- the chain */
+
+static json_t *graph_json(const at_graph *graph)
+{
+    json_t *steps = json_array();
+    for (size_t i = 0; i < graph->count && steps; i++) {
+        const at_graph_step *s = &graph->steps[i];
+        const char *lane = graph->lanes[s->lane];
+        json_t *step = json_pack("{s:s?,s:s,s:s,s:s,s:I,s:I,s:b}", "chain", lane, "name", s->name, "detail",
+                                 s->detail, "shape", s->shape, "repeats", (json_int_t)s->repeats,
+                                 "parameters", (json_int_t)s->parameters, "looks_at_encoder", s->reads);
+        if (json_array_append_new(steps, step) != 0) {
+            json_decref(steps);
+            steps = NULL;
+        }
+    }
+    return steps;
+}
+
+static at_status draw_graph(const at_graph *graph, const char *title, const char *svg, at_buf *text)
+{
+    at_chain_step steps[AT_GRAPH_STEPS];
+    for (size_t i = 0; i < graph->count; i++) {
+        const at_graph_step *s = &graph->steps[i];
+        steps[i] = (at_chain_step){.lane = s->lane,
+                                   .name = s->name,
+                                   .detail = s->detail,
+                                   .shape = s->shape,
+                                   .repeats = s->repeats,
+                                   .parameters = s->parameters,
+                                   .reads = s->reads};
+    }
+    at_chain chain = {
+        .title = title, .lanes = {graph->lanes[0], graph->lanes[1]}, .steps = steps, .count = graph->count};
+    at_buf picture = {0};
+    at_status st = at_chain_text(&chain, 0, text);
+    if (st == AT_OK && svg)
+        st = at_chain_svg(&chain, &picture);
+    if (st == AT_OK && svg)
+        st = at_file_write(svg, picture.data, picture.length);
+    at_buf_free(&picture);
+    return st;
+}
+
+static at_status print_graph(const char *path, const options *o, bool json)
+{
+    at_folder *folder;
+    at_graph graph;
+    at_buf text = {0};
+    at_status st = at_folder_load(path, NULL, &folder);
+    if (st == AT_OK)
+        st = at_graph_make(folder->model, &graph);
+    if (st == AT_OK)
+        st = draw_graph(&graph, path, o->svg, &text);
+    if (st == AT_OK)
+        st = json ? at_cli_print_json(graph_json(&graph), JSON_INDENT(1)) : at_cli_print(&text);
+    at_buf_free(&text);
+    at_folder_free(folder);
+    return st;
+}
+
 static void put_value(at_buf *out, const json_t *value)
 {
     const char *key;
@@ -177,6 +245,20 @@ static at_status print_lines(const json_t *object)
     return st;
 }
 
+static at_status describe(const options *o, const char *model, const at_cli_common *common)
+{
+    json_t *object = NULL;
+    if (o->graph)
+        return print_graph(model, o, common->json);
+    at_status st = model ? describe_model(model, o->check, &object) : describe_machine(common, &object);
+    if (st == AT_OK && common->json)
+        st = at_cli_print_json(json_incref(object), JSON_INDENT(1));
+    else if (st == AT_OK)
+        st = print_lines(object);
+    json_decref(object);
+    return st;
+}
+
 int at_cli_info(int argc, char **argv)
 {
     options o;
@@ -189,14 +271,12 @@ int at_cli_info(int argc, char **argv)
     code = AT_CLI_DONE;
     if (words.count > (o.model ? 0 : 1)) {
         code = at_cli_wrong(&spec, "want one FOLDER at most");
+    } else if (o.graph && !model) {
+        code = at_cli_wrong(&spec, "--graph wants the FOLDER of a model");
+    } else if (o.svg && !o.graph) {
+        code = at_cli_wrong(&spec, "--svg draws the chain: give --graph too");
     } else {
-        json_t *object = NULL;
-        at_status st = model ? describe_model(model, o.check, &object) : describe_machine(&common, &object);
-        if (st == AT_OK && common.json)
-            st = at_cli_print_json(json_incref(object), JSON_INDENT(1));
-        else if (st == AT_OK)
-            st = print_lines(object);
-        json_decref(object);
+        at_status st = describe(&o, model, &common);
         if (st != AT_OK)
             code = at_cli_failed(&spec, st);
     }

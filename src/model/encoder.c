@@ -3,6 +3,7 @@
  * each, to find it among the others of the batch; neither, to fill in hidden pieces. Names of parameters are
  * those of Hugging Face's BERT. */
 #include <math.h>
+#include <stdio.h>
 #include "attention/score.h"
 #include "base/memory.h"
 #include "base/rng.h"
@@ -468,6 +469,56 @@ static at_var *loss(const at_model *model, at_tape *tape, const at_batch *batch,
     return (batch->target.count ? pair_loss : masked_loss)(model, tape, batch, how, report);
 }
 
+static void chain_pooling(const at_model *model, at_graph *graph)
+{
+    static const char *const ways[] = {[CLASS] = "first row, linear, tanh",
+                                       [MEAN] = "mean of the rows",
+                                       [MAX] = "maximum of the rows",
+                                       [ATTENTION] = "weighted mean of the rows"};
+    const options *o = model->options;
+    at_graph_step *pooled = at_graph_add(graph, 0, ways[o->pooling]);
+    snprintf(pooled->shape, sizeof pooled->shape, "%lld", (long long)o->width);
+    at_graph_count(graph, pooled, "bert.pooler.");
+    if (model->vocabulary.labels) {
+        at_graph_step *labels = at_graph_add(graph, 0, "linear");
+        snprintf(labels->shape, sizeof labels->shape, "%lld", (long long)model->vocabulary.labels);
+        snprintf(labels->detail, sizeof labels->detail, "labels; softmax");
+        at_graph_count(graph, labels, "classifier.");
+    }
+    if (o->mask_loss > 0) {
+        at_graph_step *hidden = at_graph_add(graph, 0, "hidden pieces, in training");
+        snprintf(hidden->shape, sizeof hidden->shape, "%lld", (long long)model->vocabulary.source);
+        snprintf(hidden->detail, sizeof hidden->detail,
+                 "from their rows: linear, GELU, LayerNorm, the embedding's matrix again; softmax");
+        at_graph_count(graph, hidden, "cls.");
+    }
+}
+
+static void chain(const at_model *model, at_graph *graph)
+{
+    static const char *const positions[] = {
+        [LEARNED] = "learned positions", [SINUSOIDAL] = "sinusoids", [NO_POSITIONS] = "no positions"};
+    const options *o = model->options;
+    const net *n = model->net;
+    at_graph_step *pieces = at_graph_add(graph, 0, "pieces");
+    snprintf(pieces->shape, sizeof pieces->shape, "n");
+    at_graph_step *words = at_graph_add(graph, 0, "embedding");
+    snprintf(words->shape, sizeof words->shape, "n × %lld", (long long)o->width);
+    snprintf(words->detail, sizeof words->detail, "%lld vectors; %s; LayerNorm",
+             (long long)model->vocabulary.source, positions[o->positions]);
+    at_graph_count(graph, words, "bert.embeddings.");
+    if (o->body == TRANSFORMER) {
+        at_stack_graph(&n->stack, graph, 0, "n");
+    } else {
+        at_graph_step *layers = at_graph_add(graph, 0, o->body == GRU ? "GRU" : "LSTM");
+        snprintf(layers->shape, sizeof layers->shape, "n × %lld", (long long)o->width);
+        snprintf(layers->detail, sizeof layers->detail, "%lld layers, %lld wide in each direction",
+                 (long long)o->layers, (long long)o->width / 2);
+        at_graph_count(graph, layers, "encoder.rnn.");
+    }
+    chain_pooling(model, graph);
+}
+
 const at_family at_family_encoder = {
     .name = "encoder",
     .class = "BertForSequenceClassification",
@@ -484,4 +535,5 @@ const at_family at_family_encoder = {
     .layer = layer,
     .output = output,
     .max_length = max_length,
+    .graph = chain,
 };

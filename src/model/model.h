@@ -48,6 +48,7 @@ typedef struct at_loss_report {
 
 typedef struct at_state at_state;
 typedef struct at_model at_model;
+struct at_graph;
 
 /* What a family does. Hooks that its kind does not name are NULL.
  * encoder–decoder: encode, decode, all state hooks, output;
@@ -96,6 +97,8 @@ typedef struct at_family {
     /* The first `count` rows of the position encoding of the encoder's or the decoder's rows -> their
      * width; 0: none. out NULL: the width alone. The hook may be NULL: none. */
     size_t (*positions)(const at_model *model, bool decoder, size_t count, float *out);
+    /* The steps of the chain with their shapes (model/graph.h). */
+    void (*graph)(const at_model *model, struct at_graph *graph);
 } at_family;
 
 struct at_model {

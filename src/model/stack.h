@@ -21,6 +21,7 @@
 #define AT_MODEL_STACK_H
 #include "base/field.h"
 #include "layer/multi_head.h"
+#include "model/graph.h"
 #include "model/state.h"
 
 typedef enum at_norm_place { AT_POST_NORM, AT_PRE_NORM } at_norm_place;
@@ -135,6 +136,9 @@ size_t at_stack_state_width(const at_stack *stack); /* of a row of them */
 /* Keys and values of memory for the sources that at_state_encode numbers. */
 void at_stack_state_source(const at_stack *stack, at_tape *tape, at_state *state, at_var *memory,
                            const at_rows *rows, const int *sources);
+
+/* The blocks, and the norm behind them, as steps of a chain over rows (rows, width): "n", "50". */
+void at_stack_graph(const at_stack *stack, at_graph *graph, int lane, const char *rows);
 
 /* For the rest of a family: prefix + name + ".weight", ".bias". */
 typedef struct at_norm_spec {

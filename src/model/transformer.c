@@ -273,6 +273,39 @@ static size_t positions(const at_model *model, bool decoder, size_t count, float
     return at_embedding_positions(decoder ? &n->decoder.embedding : &n->encoder.embedding, count, out);
 }
 
+static void chain_side(const at_model *model, at_graph *graph, bool decoder)
+{
+    static const char *const positions[] = {"sinusoids", "learned positions", "no positions"};
+    const options *o = model->options;
+    const net *n = model->net;
+    int lane = decoder;
+    at_graph_step *pieces = at_graph_add(graph, lane, decoder ? "target pieces" : "source pieces");
+    snprintf(pieces->shape, sizeof pieces->shape, decoder ? "m" : "n");
+    at_graph_step *words = at_graph_add(graph, lane, "embedding");
+    snprintf(words->shape, sizeof words->shape, "%s × %lld", decoder ? "m" : "n", (long long)o->width);
+    snprintf(words->detail, sizeof words->detail, "%lld vectors%s; %s",
+             (long long)(decoder ? model->vocabulary.target : model->vocabulary.source),
+             decoder && o->tied == TIED_ALL ? ", the encoder's" : "", positions[o->positions]);
+    at_graph_count(graph, words, decoder ? "model.decoder.embed_" : "model.encoder.embed_");
+    if (!decoder)
+        at_graph_count(graph, words, "model.shared.");
+    at_stack_graph(decoder ? &n->decoder.stack : &n->encoder.stack, graph, lane, decoder ? "m" : "n");
+}
+
+static void chain(const at_model *model, at_graph *graph)
+{
+    const options *o = model->options;
+    graph->lanes[0] = "encoder";
+    graph->lanes[1] = "decoder";
+    chain_side(model, graph, false);
+    chain_side(model, graph, true);
+    at_graph_step *logits = at_graph_add(graph, 1, "output");
+    snprintf(logits->shape, sizeof logits->shape, "m × %lld", (long long)model->vocabulary.target);
+    snprintf(logits->detail, sizeof logits->detail, "%s; softmax",
+             o->tied == TIED_NONE ? "a matrix of its own" : "the embedding's matrix again");
+    at_graph_count(graph, logits, "lm_head.");
+}
+
 const at_family at_family_transformer = {
     .name = "transformer",
     .class = "MarianMTModel",
@@ -290,4 +323,5 @@ const at_family at_family_transformer = {
     .output = output,
     .max_length = max_length,
     .positions = positions,
+    .graph = chain,
 };

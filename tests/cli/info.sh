@@ -45,6 +45,17 @@ has "$work/out" "transformer"
 run 0 info --model "$model" --json --check
 json "$work/out" 'd["family"] == "transformer" and d["languages"]["source"] == "en" and d["parameters"] > 10000'
 json "$work/out" 'd["bytes"] > 4 * d["parameters"] and d["model"]["d_model"] == 32 and d["type"] == "F32"'
+run 0 info "$model" --graph --svg "$work/chain.svg"
+has "$work/out" "n → n × 32"
+has "$work/out" "looks at the last rows of: encoder"
+has "$work/chain.svg" "decoder block"
+run 0 info "$model" --json
+total=$(sed -n 's/^ *"parameters": \([0-9]*\).*/\1/p' "$work/out")
+run 0 info "$model" --graph --json
+json "$work/out" 'sum(s["repeats"] * s["parameters"] for s in d) == '"$total"
+fails 2 "FOLDER of a model" info --graph
+fails 2 "give --graph too" info "$model" --svg "$work/chain.svg"
+fails 1 "/dev/null/" info "$model" --graph --svg /dev/null/x.svg
 fails 2 "one FOLDER" info "$model" "$model"
 fails 1 "$work/nosuch" info "$work/nosuch"
 fails 1 "$work" info "$work"
