@@ -170,7 +170,7 @@ void at_image_equalize(at_image *image)
         if (kinds < 2 || !step)
             continue;
         for (int v = 0; v < 256; v++) {
-            table[v] = n / step > 255 ? 255 : (uint8_t)(n / step);
+            table[v] = (uint8_t)(n / step > 255 ? 255 : n / step);
             n += counts[v];
         }
         look_up_channel(image, c, table);
