@@ -6,7 +6,8 @@
 
 static uint8_t byte_of(double v)
 {
-    return v <= 0.0 ? 0 : v >= 255.0 ? 255 : (uint8_t)(v + 0.5);
+    double up = v + 0.5;
+    return (uint8_t)(up <= 0.0 ? 0.0 : up >= 255.0 ? 255.0 : up);
 }
 
 static double luma(const uint8_t *p)
