@@ -1,306 +1,217 @@
 #include "kernel/simd/attend.h"
 
-/* Scores of one query against keys [s0, s0+columns), not yet scaled: the same chain over d_key as a tile's
- * product, so a query alone (decoding) gets the bits that it gets among others. out has room for whole
- * vectors. */
-static void score_row(const at_attend *a, const float *q, size_t s0, size_t columns, float *out)
-{
-    at_vec v[AT_VEC];
-    const float *at[AT_VEC];
-    for (size_t c = 0; c < columns; c += AT_VEC) {
-        at_vec sum = vec_zero();
-        size_t l = 0;
-        attend_rows(at, a->k, a->k_stride, a->rows, s0 + c, s0 + columns);
-        for (; l + AT_VEC <= a->d_key; l += AT_VEC) {
-            attend_turned(v, at, l, AT_VEC);
-#pragma GCC unroll 16
-            for (size_t j = 0; j < AT_VEC; j++)
-                sum = vec_fma(vec_set(q[l + j]), v[j], sum);
-        }
-        if (l < a->d_key) {
-            attend_turned(v, at, l, a->d_key - l);
-            for (size_t j = 0; l + j < a->d_key; j++)
-                sum = vec_fma(vec_set(q[l + j]), v[j], sum);
-        }
-        vec_store(out + c, sum);
-    }
-}
+enum { LANES = (QUERY_BLOCK + AT_VEC - 1) / AT_VEC * AT_VEC };
 
-/* Queries [t0, t0+rows) against keys [s0, s0+columns); the first that they meet? */
-typedef struct tile {
-    size_t t0, rows, s0, columns;
-    bool first;
-} tile;
-
-/* o[j…] = [o +] sum_s w_s v_s over `vecs` vectors of columns; vecs is a constant where this is inlined. */
-AT_INLINE void add_values_strip(const at_attend *a, const float *w, const tile *in, float *o, size_t j,
-                                const size_t vecs, size_t lanes)
-{
-    at_vec sum[4];
-#pragma GCC unroll 4
-    for (size_t v = 0; v < vecs; v++)
-        sum[v] = in->first ? vec_zero() : vec_load_n(o + j + v * AT_VEC, lanes);
-    for (size_t c = 0; c < in->columns; c++) {
-        const float *value = a->v + (a->rows ? (size_t)a->rows[in->s0 + c] : in->s0 + c) * a->v_stride + j;
-        at_vec weight = vec_set(w[c]);
-#pragma GCC unroll 4
-        for (size_t v = 0; v < vecs; v++)
-            sum[v] = vec_fma(weight, vec_load_n(value + v * AT_VEC, lanes), sum[v]);
-    }
-#pragma GCC unroll 4
-    for (size_t v = 0; v < vecs; v++)
-        vec_store_n(o + j + v * AT_VEC, sum[v], lanes);
-}
-
-static void add_values(const at_attend *a, const float *w, const tile *in, float *o)
-{
-    size_t j = 0, d = a->d_value;
-    for (; j + 4 * AT_VEC <= d; j += 4 * AT_VEC)
-        add_values_strip(a, w, in, o, j, 4, AT_VEC);
-    for (; j + 2 * AT_VEC <= d; j += 2 * AT_VEC)
-        add_values_strip(a, w, in, o, j, 2, AT_VEC);
-    for (; j < d; j += AT_VEC)
-        add_values_strip(a, w, in, o, j, 1, vec_lanes(d - j));
-}
-
-static void scale_row(float *x, float s, size_t n)
-{
-    for (size_t j = 0; j < n; j += AT_VEC) {
-        size_t lanes = vec_lanes(n - j);
-        vec_store_n(x + j, vec_mul(vec_load_n(x + j, lanes), vec_set(s)), lanes);
-    }
-}
-
-/* What a query knows so far (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax",
- * arXiv:1805.02867): its largest score, the sum of exp(score - largest), and by what the last tile made the
- * outputs of those before it too large. */
+/* What the queries of a block know so far (Milakov and Gimelshein 2018, "Online normalizer calculation for
+ * softmax", arXiv:1805.02867): the largest score, the sum of exp(score - largest), and by what the last tile
+ * made the outputs of those before it too large. */
 typedef struct progress {
-    float best, sum, correction;
-    size_t end; /* of the columns that it sees in this tile */
+    size_t t0, rows;
+    bool begun; /* a tile was there */
+    float best[LANES], sum[LANES], correction[LANES];
 } progress;
 
-/* Products become scores, -INFINITY where nothing is visible; returns the largest. [lo,hi): what is
- * visible. */
-static float mask_row(const at_attend *a, float *x, const float *bias, size_t lo, size_t hi)
+/* Keys [s0, s0+columns). */
+typedef struct tile {
+    size_t s0, columns;
+    bool ready; /* laid out */
+    bool whole; /* the queries at hand see all of it */
+} tile;
+
+/* scores = queries · keys */
+static void score_tile(const at_attend *a, const at_tiles *tiles, const tile *in, const progress *p,
+                       const float *queries)
 {
-    at_vec top = vec_set(-INFINITY), factor = vec_set(a->scale);
-    if (!bias && a->softcap == 0) {
-        for (size_t c = 0; c < hi; c += AT_VEC) {
-            at_vec score = attend_masked(vec_mul(factor, vec_load(x + c)), c, lo, hi);
-            top = vec_max(score, top);
-            vec_store(x + c, score);
-        }
-        return vec_highest(top);
+    at_part parts[STRIPS];
+    bool diagonal = attend_diagonal(a, p->t0, in->s0, in->columns);
+    at_cut c = cut_rows(0, p->rows);
+    for (size_t i = 0; diagonal && i < c.strips; i++) {
+        size_t last = p->t0 + strip_begin(&c, i) + strip_rows(&c, i) - 1;
+        parts[i] = (at_part){0, a->d_key, attend_reach(a, last, in->s0, in->columns)};
     }
-    for (size_t c = 0; c < hi; c += AT_VEC) {
-        at_vec score = attend_score(a, vec_mul(factor, vec_load(x + c)), bias, c, lo, hi);
-        top = vec_max(score, top);
-        vec_store(x + c, score);
-    }
-    return vec_highest(top);
+    at_tile product = {.a = queries,
+                       .a_row = a->d_key,
+                       .a_col = 1,
+                       .b = tiles->keys,
+                       .b_panel = a->d_key * PANEL,
+                       .c = tiles->scores,
+                       .c_row = tiles->stride,
+                       .rows = p->rows,
+                       .columns = in->columns,
+                       .k = a->d_key,
+                       .parts = diagonal ? parts : NULL};
+    AT_SIMD_NAME(tile_multiply)(&product);
 }
 
-/* Scores become weights exp(score - best), zeros from hi on; returns their sum. */
-static float weigh_row(float *x, size_t hi, size_t columns, float best)
+/* out = [correction out +] weights · values */
+static void add_tile(const at_attend *a, const at_tiles *tiles, const tile *in, const progress *p, float *out)
 {
-    at_vec sum = vec_zero(),
-           shift = vec_set(best == -INFINITY ? 0 : best); /* exp(-inf - -inf) would be NaN */
-    size_t c = 0;
-    for (; c < hi; c += AT_VEC) {
-        at_vec e = vec_exp(vec_sub(vec_load(x + c), shift));
-        sum = vec_add(sum, e);
-        vec_store(x + c, e);
+    at_part parts[STRIPS];
+    bool diagonal = attend_diagonal(a, p->t0, in->s0, in->columns);
+    at_cut c = cut_rows(0, p->rows);
+    for (size_t i = 0; diagonal && i < c.strips; i++) {
+        size_t last = p->t0 + strip_begin(&c, i) + strip_rows(&c, i) - 1;
+        parts[i] = (at_part){0, attend_reach(a, last, in->s0, in->columns), a->d_value};
     }
-    for (; c < columns; c += AT_VEC)
-        vec_store(x + c, vec_zero());
-    return vec_sum(sum);
+    at_tile product = {.a = tiles->scores,
+                       .a_row = tiles->stride,
+                       .a_col = 1,
+                       .b = tiles->values,
+                       .b_panel = in->columns * PANEL,
+                       .c = out,
+                       .c_row = tiles->out_width,
+                       .rows = p->rows,
+                       .columns = a->d_value,
+                       .k = in->columns,
+                       .accumulate = p->begun,
+                       .factor = p->correction,
+                       .parts = diagonal ? parts : NULL};
+    AT_SIMD_NAME(tile_multiply)(&product);
 }
 
-static void drop_weights(float *x, const float *factors, size_t columns)
+/* The largest scores of queries r …, a vector of them. */
+static void mask_rows(const at_attend *a, const at_tiles *tiles, const tile *in, progress *p, size_t r,
+                      size_t *ends)
 {
-    for (size_t c = 0; c < columns; c += AT_VEC)
-        vec_store(x + c, vec_mul(vec_load(x + c), vec_load(factors + c)));
+    at_vec top[AT_VEC];
+    size_t rows = vec_lanes(p->rows - r);
+    for (size_t i = 0; i < rows; i++) {
+        size_t t = p->t0 + r + i;
+        at_span seen = {0, in->columns};
+        if (!in->whole)
+            seen = attend_span(a, t, in->s0, in->columns);
+        top[i] = attend_mask(a, tiles->scores + (r + i) * tiles->stride, at_bias_at(a, t, in->s0), &seen);
+        ends[r + i] = seen.hi;
+    }
+    for (size_t i = rows; i < AT_VEC; i++)
+        top[i] = vec_set(-INFINITY);
+    at_vec last = vec_load(p->best + r), best = vec_max(vec_highests(top), last);
+    vec_store(p->best + r, best);
+    vec_store(p->correction + r, attend_correction(last, best));
 }
 
-static void score_tile(const at_attend *a, const at_tiles *tiles, const tile *in)
+/* Their weights. */
+static void weigh_rows(const at_attend *a, const at_tiles *tiles, const tile *in, progress *p, size_t r,
+                       const size_t *ends)
 {
-    const float *q = a->q + in->t0 * a->q_stride;
-    if (in->rows == 1) {
-        score_row(a, q, in->s0, in->columns, tiles->scores);
+    at_vec sum[AT_VEC];
+    size_t rows = vec_lanes(p->rows - r), blocks = (in->columns + 3) / 4;
+    for (size_t i = 0; i < rows; i++)
+        sum[i] = attend_weigh(tiles->scores + (r + i) * tiles->stride,
+                              a->drop_rate > 0 ? tiles->factors + (r + i) * 4 * blocks : NULL, ends[r + i],
+                              in->columns, p->best[r + i]);
+    for (size_t i = rows; i < AT_VEC; i++)
+        sum[i] = vec_zero();
+    at_vec before = vec_mul(vec_load(p->sum + r), vec_load(p->correction + r));
+    vec_store(p->sum + r, vec_add(before, vec_sums(sum)));
+}
+
+/* Two loops over the rows, because maxima, exponentials and sums wait for each other longer than the CPU
+ * looks ahead. */
+static void weigh_tile(const at_attend *a, const at_tiles *tiles, tile *in, progress *p)
+{
+    size_t ends[QUERY_BLOCK];
+    in->whole = attend_whole(a, p->t0, p->rows, in->s0, in->columns);
+    for (size_t r = 0; r < p->rows; r += AT_VEC)
+        mask_rows(a, tiles, in, p, r, ends);
+    for (size_t r = 0; r < p->rows; r += AT_VEC)
+        weigh_rows(a, tiles, in, p, r, ends);
+}
+
+static void forward_tile(const at_attend *a, const at_tiles *tiles, tile *in, progress *p, size_t in_group)
+{
+    if (attend_hidden(a, p->t0, p->rows, in->s0, in->columns))
         return;
+    if (!in->ready) {
+        AT_SIMD_NAME(attend_turn)(tiles->keys, a->k, a->k_stride, a->rows, in->s0, in->columns, a->d_key);
+        AT_SIMD_NAME(attend_pack)
+        (tiles->values, a->v, a->v_stride, a->rows, in->s0, in->columns, a->d_value, 1);
+        in->ready = true;
     }
-    AT_SIMD_NAME(attend_pack)
-    (tiles->keys, a->k, a->k_stride, a->rows, in->s0, in->columns, a->d_key, tiles->panel);
-    size_t strip = attend_strip(a, tiles, in->t0, in->rows, in->s0, in->columns);
-    for (size_t r = 0; r < in->rows; r += strip) {
-        size_t rows = in->rows - r < strip ? in->rows - r : strip;
-        at_gemm g = {.a = q + r * a->q_stride,
-                     .a_row = a->q_stride,
-                     .a_col = 1,
-                     .b = tiles->keys,
-                     .b_row = tiles->panel,
-                     .b_panel = a->d_key * tiles->panel,
-                     .c = tiles->scores + r * tiles->stride,
-                     .c_row = tiles->stride,
-                     .m = rows,
-                     .n = attend_reach(a, in->t0 + r + rows - 1, in->s0, in->columns),
-                     .k = a->d_key};
-        if (g.n > 0)
-            tiles->table->gemm(&g, 0, g.m, 0, g.n);
-    }
-}
-
-/* o = [o +] weights · values */
-static void add_tile(const at_attend *a, const at_tiles *tiles, const tile *in)
-{
-    float *o = a->o + in->t0 * a->o_stride;
-    if (in->rows == 1) {
-        add_values(a, tiles->scores, in, o);
-        return;
-    }
-    const float *values = a->v + in->s0 * a->v_stride;
-    size_t stride = a->v_stride, strip = attend_strip(a, tiles, in->t0, in->rows, in->s0, in->columns);
-    if (a->rows) {
-        for (size_t c = 0; c < in->columns; c++)
-            memcpy(tiles->values + c * a->d_value, a->v + (size_t)a->rows[in->s0 + c] * a->v_stride,
-                   a->d_value * sizeof(float));
-        values = tiles->values;
-        stride = a->d_value;
-    }
-    for (size_t r = 0; r < in->rows; r += strip) {
-        size_t rows = in->rows - r < strip ? in->rows - r : strip;
-        at_gemm g = {.a = tiles->scores + r * tiles->stride,
-                     .a_row = tiles->stride,
-                     .a_col = 1,
-                     .b = values,
-                     .b_row = stride,
-                     .b_panel = tiles->panel,
-                     .c = o + r * a->o_stride,
-                     .c_row = a->o_stride,
-                     .m = rows,
-                     .n = a->d_value,
-                     .k = attend_reach(a, in->t0 + r + rows - 1, in->s0, in->columns),
-                     .accumulate = !in->first};
-        if (g.k > 0) /* else these see nothing at all when it is their first tile: zeros in the end */
-            tiles->table->gemm(&g, 0, g.m, 0, g.n);
-    }
-}
-
-/* Two loops over the rows, because one row's maximum, exponentials and sum wait for each other longer than
- * the CPU looks ahead. */
-static void weigh_tile(const at_attend *a, const at_tiles *tiles, const tile *in, progress *p)
-{
-    for (size_t r = 0; r < in->rows; r++) {
-        at_visible keys = at_visible_keys(a, in->t0 + r);
-        size_t lo = keys.first > in->s0 ? keys.first - in->s0 : 0,
-               hi = keys.end > in->s0 ? keys.end - in->s0 : 0;
-        p[r].end = hi < in->columns ? hi : in->columns;
-        float highest = mask_row(a, tiles->scores + r * tiles->stride, at_bias_at(a, in->t0 + r, in->s0), lo,
-                                 p[r].end),
-              last = p[r].best;
-        p[r].best = highest > last ? highest : last;
-        p[r].correction =
-            p[r].best == last || last == -INFINITY ? 1 : expf(last - p[r].best); /* nothing yet: all is 0 */
-    }
-    for (size_t r = 0; r < in->rows; r++) {
-        float *x = tiles->scores + r * tiles->stride;
-        p[r].sum = p[r].sum * p[r].correction + weigh_row(x, p[r].end, in->columns, p[r].best);
-        if (a->drop_rate > 0)
-            drop_weights(x, tiles->factors + r * ((in->columns + 3) / 4 * 4), in->columns);
-    }
-}
-
-static void forward_tile(const at_attend *a, const at_tiles *tiles, const tile *in, progress *p)
-{
-    score_tile(a, tiles, in);
+    score_tile(a, tiles, in, p, tiles->queries + in_group * a->d_key);
     if (a->drop_rate > 0)
-        AT_SIMD_NAME(attend_factors)(a, tiles->factors, in->t0, in->rows, in->s0, in->columns);
+        AT_SIMD_NAME(attend_factors)(a, tiles->factors, p->t0, p->rows, in->s0, in->columns);
     weigh_tile(a, tiles, in, p);
-    for (size_t r = 0; r < in->rows && !in->first; r++)
-        if (p[r].correction != 1)
-            scale_row(a->o + (in->t0 + r) * a->o_stride, p[r].correction, a->d_value);
-    add_tile(a, tiles, in);
+    add_tile(a, tiles, in, p, tiles->out + in_group * tiles->out_width);
+    p->begun = true;
 }
 
-static void forward_block(const at_attend *a, const at_tiles *tiles, size_t t0, size_t rows)
+static void finish_block(const at_attend *a, const at_tiles *tiles, progress *p, size_t in_group)
 {
-    progress p[QUERY_BLOCK];
-    at_visible range = attend_range(a, t0, t0 + rows);
-    for (size_t r = 0; r < rows; r++)
-        p[r] = (progress){-INFINITY, 0, 1, 0};
-    tile in = {.t0 = t0, .rows = rows, .first = true};
-    for (in.s0 = range.first / KEY_TILE * KEY_TILE; in.s0 < range.end; in.s0 += KEY_TILE) {
-        in.columns = range.end - in.s0 < KEY_TILE ? range.end - in.s0 : KEY_TILE;
-        if (attend_hidden(a, t0, rows, in.s0, in.columns))
-            continue;
-        forward_tile(a, tiles, &in, p);
-        in.first = false;
+    float *lse = p->correction;
+    for (size_t r = 0; r < p->rows; r += AT_VEC) {
+        at_vec sum = vec_load(p->sum + r), none = vec_zero();
+        at_lanes nothing = vec_equal(sum, none);
+        at_vec log = vec_add(vec_load(p->best + r), vec_log(sum));
+        vec_store(lse + r, vec_select(nothing, vec_set(-INFINITY), log));
+        vec_store(p->sum + r, vec_select(nothing, none, vec_div(vec_set(1.0f), sum)));
     }
-    for (size_t r = 0; r < rows; r++) {
-        float *o = a->o + (t0 + r) * a->o_stride;
-        bool nothing = p[r].sum == 0;
-        if (nothing)
+    for (size_t r = 0; r < p->rows; r++) {
+        float *o = a->o + (p->t0 + r) * a->o_stride;
+        if (lse[r] == -INFINITY)
             memset(o, 0, a->d_value * sizeof *o);
         else
-            scale_row(o, 1 / p[r].sum, a->d_value);
+            attend_copy(o, tiles->out + (in_group + r) * tiles->out_width, p->sum[r], a->d_value);
         if (a->lse)
-            a->lse[(t0 + r) * a->lse_stride] = nothing ? -INFINITY : p[r].best + logf(p[r].sum);
+            a->lse[(p->t0 + r) * a->lse_stride] = lse[r];
     }
+}
+
+/* Queries [t0, t0+rows), as many as share the layout of a tile of keys. */
+static void forward_group(const at_attend *a, const at_tiles *tiles, size_t t0, size_t rows)
+{
+    progress blocks[GROUP];
+    attend_copy_rows(tiles->queries, a->q + t0 * a->q_stride, a->q_stride, a->scale, rows, a->d_key);
+    size_t count = 0;
+    for (size_t r = 0; r < rows; r += QUERY_BLOCK) {
+        progress *p = &blocks[count++];
+        p->t0 = t0 + r;
+        p->rows = attend_least(rows - r, QUERY_BLOCK);
+        p->begun = false;
+        for (size_t i = 0; i < LANES; i++) {
+            p->best[i] = -INFINITY;
+            p->sum[i] = 0;
+        }
+    }
+    at_visible range = attend_range(a, t0, t0 + rows);
+    for (size_t s0 = range.first / KEY_TILE * KEY_TILE; s0 < range.end; s0 += KEY_TILE) {
+        tile in = {.s0 = s0, .columns = attend_least(range.end - s0, KEY_TILE)};
+        for (size_t i = 0; i < count; i++) {
+            at_visible own = attend_range(a, blocks[i].t0, blocks[i].t0 + blocks[i].rows);
+            if (own.first < s0 + in.columns && own.end > s0)
+                forward_tile(a, tiles, &in, &blocks[i], i * QUERY_BLOCK);
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        finish_block(a, tiles, &blocks[i], i * QUERY_BLOCK);
 }
 
 static void attend(const at_attend *a, float *scratch)
 {
-    at_tiles tiles = attend_tiles(a, scratch);
-    for (size_t t = 0; t < a->queries; t += QUERY_BLOCK)
-        forward_block(a, &tiles, t, a->queries - t < QUERY_BLOCK ? a->queries - t : QUERY_BLOCK);
-}
-
-static void stage_row(const at_attend *a, size_t t, at_stage stage, float *out)
-{
-    _Alignas(64) float scores[KEY_TILE];
-    float lse = a->lse[t * a->lse_stride];
-    at_visible keys = at_visible_keys(a, t);
-    for (size_t s0 = 0; s0 < a->keys; s0 += KEY_TILE) {
-        size_t columns = a->keys - s0 < KEY_TILE ? a->keys - s0 : KEY_TILE;
-        size_t lo = keys.first > s0 ? keys.first - s0 : 0, hi = keys.end > s0 ? keys.end - s0 : 0;
-        bool masked = stage == AT_STAGE_SCORES || stage == AT_STAGE_WEIGHTS;
-        hi = hi < columns ? hi : columns;
-        if (masked && lo >= hi)
-            hi = 0;
-        else
-            score_row(a, a->q + t * a->q_stride, s0, columns, scores);
-        for (size_t c = 0; c < columns; c += AT_VEC) {
-            at_vec x = vec_set(-INFINITY);
-            if (c < hi || !masked)
-                x = vec_mul(vec_set(a->scale), vec_load(scores + c));
-            if (stage == AT_STAGE_CAPPED && a->softcap > 0)
-                x = attend_capped(x, a->softcap);
-            if (c < hi && masked)
-                x = attend_score(a, x, at_bias_at(a, t, s0), c, lo, hi);
-            if (stage == AT_STAGE_WEIGHTS)
-                x = lse == -INFINITY ? vec_zero() : vec_exp(vec_sub(x, vec_set(lse)));
-            vec_store_n(out + s0 + c, x, vec_lanes(columns - c));
-        }
+    if (a->queries == 1) {
+        AT_SIMD_NAME(attend_alone)(a, scratch);
+        return;
     }
+    at_tiles tiles;
+    attend_lay_out(&tiles, scratch, a, false);
+    for (size_t t = 0; t < a->queries; t += GROUP * QUERY_BLOCK)
+        forward_group(a, &tiles, t, attend_least(a->queries - t, GROUP * QUERY_BLOCK));
 }
 
-static void attend_weights(const at_attend *a, size_t t0, size_t t1, at_stage stage, float *out)
-{
-    for (size_t t = t0; t < t1; t++, out += a->keys)
-        stage_row(a, t, stage, out);
-}
-
-/* attend_tiles lays it out; factors are written in whole vectors of four. */
 static size_t attend_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value)
 {
-    size_t rows = queries < QUERY_BLOCK ? queries : QUERY_BLOCK, columns = attend_columns(keys);
-    return columns * (d_key + d_value + 3 * rows) + 4 * AT_VEC;
+    at_attend a = {.queries = queries, .keys = keys, .d_key = d_key, .d_value = d_value};
+    at_tiles tiles;
+    size_t forward = attend_lay_out(&tiles, NULL, &a, false);
+    size_t backward = attend_lay_out(&tiles, NULL, &a, true), alone = 2 * KEY_TILE + d_key + 16 + 4 * AT_VEC;
+    size_t most = forward > backward ? forward : backward;
+    return most > alone ? most : alone;
 }
 
 void AT_SIMD_NAME(fill_attend)(at_kernels *table)
 {
     table->attend = attend;
     table->attend_backward = AT_SIMD_NAME(attend_backward);
-    table->attend_weights = attend_weights;
+    table->attend_weights = AT_SIMD_NAME(attend_weights);
     table->attend_scratch = attend_scratch;
 }

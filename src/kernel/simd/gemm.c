@@ -1,6 +1,6 @@
 #include <stddef.h>
 #include <string.h>
-#include "kernel/simd/simd.h"
+#include "kernel/simd/tile.h"
 
 /* The product is built of strips: ROWS rows of A against one panel of B over a block of K_BLOCK, all sums
  * in registers. A's elements are spread over a vector as they are read, so A may lie in any way; B comes
@@ -10,14 +10,7 @@
  *
  * Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", with the roles turned:
  * the panel of B stays in the first cache while the rows of A pass by out of the second. */
-#if defined(AT_SIMD_AVX512)
-enum { PANEL = 32, ROWS = 14 }; /* 28 sums, 2 of B, 1 of A: 31 of 32 registers */
-#elif defined(AT_SIMD_AVX2)
-enum { PANEL = 16, ROWS = 6 }; /* 12 + 2 + 1 of 16 */
-#else
-enum { PANEL = 16, ROWS = 6 }; /* 24 + 4 + 1 of 32 */
-#endif
-enum { VECS = PANEL / AT_VEC, K_BLOCK = 256, FEW_STRIPS = 2, WIDEST = 4 };
+enum { K_BLOCK = 256, FEW_STRIPS = 2, WIDEST = 4 };
 enum { LINE = 16 }; /* floats in a line of the cache */
 
 /* Strips of a transposed A that are copied together, into a block that
@@ -259,33 +252,12 @@ static void multiply_short(strip *s, size_t l, size_t m0, size_t m1, size_t n0, 
     }
 }
 
-/* Rows are cut evenly: 16 are 8 and 8, not 14 and 2. */
-typedef struct cut {
-    size_t m0, strips, rows, longer;
-} cut;
-
-AT_INLINE cut cut_rows(size_t m0, size_t m1)
-{
-    size_t strips = (m1 - m0 + ROWS - 1) / ROWS;
-    return (cut){m0, strips, (m1 - m0) / strips, (m1 - m0) % strips};
-}
-
-AT_INLINE size_t strip_begin(const cut *c, size_t t)
-{
-    return c->m0 + t * c->rows + (t < c->longer ? t : c->longer);
-}
-
-AT_INLINE size_t strip_rows(const cut *c, size_t t)
-{
-    return c->rows + (t < c->longer);
-}
-
 /* One block of k, strip by strip. A in its own order passes by each panel of B. A transposed A comes from far
  * apart lines of memory, so there each strip of it passes by all panels while the next one is fetched. */
 static void multiply_block(strip *s, size_t l, size_t m0, size_t m1, size_t n0, size_t n1, float *copy)
 {
     const at_gemm *g = s->g;
-    cut c = cut_rows(m0, m1);
+    at_cut c = cut_rows(m0, m1);
     size_t panels = (n1 - n0 + PANEL - 1) / PANEL;
     bool turned = g->a_col != 1;
     /* A plain matrix's rows lie apart, often by a power of two, and would fight for few lines of the
@@ -312,7 +284,7 @@ static void multiply_block(strip *s, size_t l, size_t m0, size_t m1, size_t n0, 
 
 /* Strips t0 … t1-1 of a transposed A, each k by k, ROWS floats a step. Whole vectors are stored: what is too
  * much is overwritten by the next step. They are read whole too, where A has columns enough. */
-static void turn_strips(float *turned, const strip *s, const cut *c, size_t l, size_t t0, size_t t1)
+static void turn_strips(float *turned, const strip *s, const at_cut *c, size_t l, size_t t0, size_t t1)
 {
     enum { WHOLE = (ROWS + AT_VEC - 1) / AT_VEC * AT_VEC };
     const at_gemm *g = s->g;
@@ -344,7 +316,7 @@ static void multiply_turned(strip *s, size_t l, size_t m0, size_t m1, size_t n0,
 {
     _Alignas(64) float turned[GROUP * TURNED_STRIP];
     const at_gemm *g = s->g;
-    cut c = cut_rows(m0, m1);
+    at_cut c = cut_rows(m0, m1);
     s->a_row = 1;
     s->a_col = ROWS;
     s->fetch = false;

@@ -9,6 +9,7 @@
  */
 #ifndef AT_KERNEL_SIMD_MATH_H
 #define AT_KERNEL_SIMD_MATH_H
+#include <math.h>
 #include "kernel/simd/simd.h"
 
 /* 1/(1 + e^-x), within 1.5e-7 */
@@ -34,6 +35,50 @@ AT_INLINE at_vec vec_tanh(at_vec x)
     at_vec power = vec_scale2(vec_set(1.0f), n);
     at_vec e = vec_fma(power, q, vec_sub(power, vec_set(1.0f)));
     return vec_sign(vec_div(e, vec_add(vec_set(2.0f), e)), x);
+}
+
+/* The natural logarithm of positive normal numbers and infinity, within 0.9 units in the last place:
+ * n ln 2 + f - f^2/2 + f^3 times a polynomial of degree 7, fitted for the least largest relative error of the
+ * logarithm of 1 + f. */
+AT_INLINE at_vec vec_log(at_vec x)
+{
+    at_vec n, f = vec_sub(vec_split(x, &n), vec_set(1.0f)), square = vec_mul(f, f);
+    at_vec q = vec_set(-0x1.422b32p-4f);
+    q = vec_fma(q, f, vec_set(0x1.07c41ap-3f));
+    q = vec_fma(q, f, vec_set(-0x1.0cce5ap-3f));
+    q = vec_fma(q, f, vec_set(0x1.226f7cp-3f));
+    q = vec_fma(q, f, vec_set(-0x1.547ab8p-3f));
+    q = vec_fma(q, f, vec_set(0x1.99a592p-3f));
+    q = vec_fma(q, f, vec_set(-0x1.000216p-2f));
+    q = vec_fma(q, f, vec_set(0x1.55554ap-2f));
+    at_vec rest = vec_fma(vec_mul(square, f), q, vec_mul(n, vec_set(-2.12194440e-4f)));
+    rest = vec_add(vec_fma(square, vec_set(-0.5f), rest), f);
+    at_vec log = vec_fma(n, vec_set(0.693359375f), rest);
+    return vec_select(vec_less(x, vec_set(INFINITY)), log, x);
+}
+
+/* Lane i: the sum of v[i]'s lanes, in vec_sum's order. */
+AT_INLINE at_vec vec_sums(at_vec v[AT_VEC])
+{
+    vec_transpose(v);
+#pragma GCC unroll 8
+    for (size_t half = AT_VEC / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (size_t i = 0; i < half; i++)
+            v[i] = vec_add(v[i], v[i + half]);
+    return v[0];
+}
+
+/* Lane i: the largest of v[i]'s lanes. */
+AT_INLINE at_vec vec_highests(at_vec v[AT_VEC])
+{
+    vec_transpose(v);
+#pragma GCC unroll 8
+    for (size_t half = AT_VEC / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (size_t i = 0; i < half; i++)
+            v[i] = vec_max(v[i], v[i + half]);
+    return v[0];
 }
 
 typedef struct at_normal {

@@ -68,6 +68,26 @@ AT_INLINE at_vec vec_exp(at_vec x)
     return vec_select(nothing, vec_zero(), vec_scale2(vec_add(q, vec_set(1.0f)), n));
 }
 
+/* The same for x of at most a rounding above 0, as weights of a softmax are: no overflow to mind, and n comes
+ * as the last bits of a sum with a large number. */
+AT_INLINE at_vec vec_exp_weight(at_vec x)
+{
+    const at_vec large = vec_set(12582912.0f + 127.0f);
+    at_lanes nothing = vec_less(x, vec_set(-87.33f));
+    x = vec_max(vec_set(-87.33f), x); /* in this order NaN comes through */
+    at_vec t = vec_fma(x, vec_set(1.44269504f), large), n = vec_sub(t, large);
+    at_vec r = vec_fma(n, vec_set(-0.693359375f), x);
+    r = vec_fma(n, vec_set(2.12194440e-4f), r);
+    at_vec q = vec_set(0x1.6a23cep-10f);
+    q = vec_fma(q, r, vec_set(0x1.123a2p-7f));
+    q = vec_fma(q, r, vec_set(0x1.5558f2p-5f));
+    q = vec_fma(q, r, vec_set(0x1.555492p-3f));
+    q = vec_fma(q, r, vec_set(0x1.fffffcp-2f));
+    q = vec_fma(vec_mul(q, r), r, r);
+    at_vec power = vec_power_of(t);
+    return vec_select(nothing, vec_zero(), vec_fma(q, power, power));
+}
+
 /* The level's table, and who fills it: each file its own entries. */
 const at_kernels *AT_SIMD_NAME(kernels)(void);
 void AT_SIMD_NAME(fill_gemm)(at_kernels *table);

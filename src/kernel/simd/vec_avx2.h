@@ -123,6 +123,21 @@ AT_INLINE at_vec vec_scale2(at_vec a, at_vec n)
     return vec_mul(vec_mul(a, vec_power2(half)), vec_power2(_mm256_sub_epi32(whole, half)));
 }
 
+/* 2^n of t = n + 1.5 * 2^23 + 127, whose last bits are n's exponent; n of -126 … 127 */
+AT_INLINE at_vec vec_power_of(at_vec t)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23));
+}
+
+/* x = result * 2^power, the result from sqrt(1/2) to sqrt(2); x a positive normal number */
+AT_INLINE at_vec vec_split(at_vec x, at_vec *power)
+{
+    __m256i bits = _mm256_castps_si256(x), low = _mm256_set1_epi32(0x3F3504F3);
+    __m256i n = _mm256_srai_epi32(_mm256_sub_epi32(bits, low), 23);
+    *power = _mm256_cvtepi32_ps(n);
+    return _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(n, 23)));
+}
+
 AT_INLINE at_lanes vec_less(at_vec a, at_vec b)
 {
     return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
@@ -248,6 +263,11 @@ AT_INLINE void uvec_mul_wide(at_uvec a, at_uvec b, at_uvec *low, at_uvec *high)
     __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
     *low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
     *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+}
+
+AT_INLINE at_uvec uvec_select(at_lanes lanes, at_uvec yes, at_uvec no)
+{
+    return _mm256_blendv_epi8(no, yes, _mm256_castps_si256(lanes));
 }
 
 AT_INLINE at_lanes uvec_less(at_uvec a, at_uvec b)

@@ -114,6 +114,21 @@ AT_INLINE at_vec vec_scale2(at_vec a, at_vec n)
     return _mm512_scalef_ps(a, n);
 }
 
+/* 2^n of t = n + 1.5 * 2^23 + 127, whose last bits are n's exponent; n of -126 … 127 */
+AT_INLINE at_vec vec_power_of(at_vec t)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23));
+}
+
+/* x = result * 2^power, the result from sqrt(1/2) to sqrt(2); x a positive normal number */
+AT_INLINE at_vec vec_split(at_vec x, at_vec *power)
+{
+    __m512i bits = _mm512_castps_si512(x), low = _mm512_set1_epi32(0x3F3504F3);
+    __m512i n = _mm512_srai_epi32(_mm512_sub_epi32(bits, low), 23);
+    *power = _mm512_cvtepi32_ps(n);
+    return _mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32(n, 23)));
+}
+
 AT_INLINE at_lanes vec_less(at_vec a, at_vec b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
@@ -251,6 +266,11 @@ AT_INLINE void uvec_mul_wide(at_uvec a, at_uvec b, at_uvec *low, at_uvec *high)
     __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
     *low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
     *high = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+}
+
+AT_INLINE at_uvec uvec_select(at_lanes lanes, at_uvec yes, at_uvec no)
+{
+    return _mm512_mask_blend_epi32(lanes, no, yes);
 }
 
 AT_INLINE at_lanes uvec_less(at_uvec a, at_uvec b)

@@ -98,6 +98,21 @@ AT_INLINE at_vec vec_fnma(at_vec a, at_vec b, at_vec c)
     return vfmsq_f32(c, a, b);
 }
 
+/* 2^n of t = n + 1.5 * 2^23 + 127, whose last bits are n's exponent; n of -126 … 127 */
+AT_INLINE at_vec vec_power_of(at_vec t)
+{
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(t), 23));
+}
+
+/* x = result * 2^power, the result from sqrt(1/2) to sqrt(2); x a positive normal number */
+AT_INLINE at_vec vec_split(at_vec x, at_vec *power)
+{
+    int32x4_t bits = vreinterpretq_s32_f32(x), low = vdupq_n_s32(0x3F3504F3);
+    int32x4_t n = vshrq_n_s32(vsubq_s32(bits, low), 23);
+    *power = vcvtq_f32_s32(n);
+    return vreinterpretq_f32_s32(vsubq_s32(bits, vshlq_n_s32(n, 23)));
+}
+
 AT_INLINE at_lanes vec_less(at_vec a, at_vec b)
 {
     return vcltq_f32(a, b);
@@ -239,6 +254,11 @@ AT_INLINE void uvec_mul_wide(at_uvec a, at_uvec b, at_uvec *low, at_uvec *high)
     uint64x2_t first = vmull_u32(vget_low_u32(a), vget_low_u32(b)), second = vmull_high_u32(a, b);
     *low = vcombine_u32(vmovn_u64(first), vmovn_u64(second));
     *high = vcombine_u32(vshrn_n_u64(first, 32), vshrn_n_u64(second, 32));
+}
+
+AT_INLINE at_uvec uvec_select(at_lanes lanes, at_uvec yes, at_uvec no)
+{
+    return vbslq_u32(lanes, yes, no);
 }
 
 AT_INLINE at_lanes uvec_less(at_uvec a, at_uvec b)

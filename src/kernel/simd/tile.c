@@ -1,0 +1,148 @@
+#include "kernel/simd/tile.h"
+
+/* One strip: `rows`, a constant where this is inlined, from i on, against the panel of column j. */
+__attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const at_tile *t, const int rows, size_t i,
+                                                                  size_t j, size_t k0, size_t k1)
+{
+    const size_t a_row = t->a_row, a_col = t->a_col, c_row = t->c_row;
+    float *c = t->c + i * c_row + j;
+    at_vec sum[ROWS * VECS];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < VECS; v++)
+            sum[r * VECS + v] = vec_zero();
+    if (t->accumulate) {
+        const float *factor = t->factor ? t->factor + i : NULL;
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+            for (int v = 0; v < VECS; v++) {
+                at_vec x = vec_load(c + (size_t)r * c_row + (size_t)v * AT_VEC);
+                sum[r * VECS + v] = factor ? vec_mul(x, vec_set(factor[r])) : x;
+            }
+    }
+    /* Five rows share a pointer: their offsets are what one address can express. */
+    const float *first = t->a + i * a_row + k0 * a_col;
+    const float *a[3] = {first, first + (rows > 5 ? 5 * a_row : 0), first + (rows > 10 ? 10 * a_row : 0)};
+    const float *b = t->b + j / PANEL * t->b_panel + k0 * PANEL;
+#pragma GCC unroll 4
+    for (size_t l = k0; l < k1; l++) {
+        at_vec in[VECS];
+#pragma GCC unroll 16
+        for (int v = 0; v < VECS; v++)
+            in[v] = vec_load(b + (size_t)v * AT_VEC);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            at_vec x = vec_set(a[r / 5][(size_t)(r % 5) * a_row]);
+#pragma GCC unroll 16
+            for (int v = 0; v < VECS; v++)
+                sum[r * VECS + v] = vec_fma(x, in[v], sum[r * VECS + v]);
+        }
+        a[0] += a_col;
+        a[1] += a_col;
+        a[2] += a_col;
+        b += PANEL;
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < VECS; v++)
+            vec_store(c + (size_t)r * c_row + (size_t)v * AT_VEC, sum[r * VECS + v]);
+}
+
+/* `count` strips of `rows` rows from i on. */
+typedef struct run {
+    size_t i, count, j, k0, k1;
+} run;
+
+AT_INLINE void multiply_run(const at_tile *t, const int rows, const run *s)
+{
+    for (size_t n = 0; n < s->count; n++)
+        multiply(t, rows, s->i + n * (size_t)rows, s->j, s->k0, s->k1);
+}
+
+static void multiply_strips(const at_tile *t, size_t rows, const run *s)
+{
+    switch (rows) {
+    case 1:
+        multiply_run(t, 1, s);
+        break;
+    case 2:
+        multiply_run(t, 2, s);
+        break;
+    case 3:
+        multiply_run(t, 3, s);
+        break;
+    case 4:
+        multiply_run(t, 4, s);
+        break;
+    case 5:
+        multiply_run(t, 5, s);
+        break;
+    case 6:
+        multiply_run(t, 6, s);
+        break;
+#if defined(AT_SIMD_AVX512)
+    case 7:
+        multiply_run(t, 7, s);
+        break;
+    case 8:
+        multiply_run(t, 8, s);
+        break;
+    case 9:
+        multiply_run(t, 9, s);
+        break;
+    case 10:
+        multiply_run(t, 10, s);
+        break;
+    case 11:
+        multiply_run(t, 11, s);
+        break;
+    case 12:
+        multiply_run(t, 12, s);
+        break;
+    case 13:
+        multiply_run(t, 13, s);
+        break;
+    case 14:
+        multiply_run(t, 14, s);
+        break;
+#endif
+    default:
+        AT_ASSERT(rows <= ROWS);
+    }
+}
+
+static void multiply_one(const at_tile *t, const at_cut *c, size_t strip, size_t j)
+{
+    at_part all = {0, t->k, t->columns}, part = t->parts ? t->parts[strip] : all;
+    if (j >= part.columns)
+        return;
+    run one = {.i = strip_begin(c, strip), .count = 1, .j = j, .k0 = part.k0, .k1 = part.k1};
+    multiply_strips(t, strip_rows(c, strip), &one);
+}
+
+void AT_SIMD_NAME(tile_multiply)(const at_tile *t)
+{
+    if (t->rows == 0)
+        return;
+    at_cut c = cut_rows(0, t->rows);
+    if (t->strips_outside) {
+        for (size_t strip = 0; strip < c.strips; strip++)
+            for (size_t j = 0; j < t->columns; j += PANEL)
+                multiply_one(t, &c, strip, j);
+        return;
+    }
+    for (size_t j = 0; j < t->columns; j += PANEL) {
+        for (size_t strip = 0; t->parts && strip < c.strips; strip++)
+            multiply_one(t, &c, strip, j);
+        if (t->parts)
+            continue;
+        run longer = {0, c.longer, j, 0, t->k},
+            rest = {strip_begin(&c, c.longer), c.strips - c.longer, j, 0, t->k};
+        if (longer.count > 0)
+            multiply_strips(t, c.rows + 1, &longer);
+        multiply_strips(t, c.rows, &rest);
+    }
+}

@@ -1,0 +1,70 @@
+/* kernel/simd/tile.h - the block of sums that registers hold, and products of tiles that lie in scratch.
+ *
+ * Role    A product whose parts were all laid out for it: b in packed panels, c in whole
+ *         panels. No edges, no bias, nothing copied; so little is done around the sums
+ *         that tiles of attention, 32 deep, run near the speed of large products.
+ * Owns    Nothing.
+ * Shapes  a (rows,k), b (k,columns) in panels of PANEL columns each k rows long or longer,
+ *         c (rows, columns rounded up to whole panels).
+ * Errors  None.
+ * Numbers Each output is one chain of multiply-adds over k in order, as the gemm's are.
+ *
+ *     at_tile t = {.a = q, .a_row = d, .a_col = 1, .b = keys, .b_panel = d * PANEL,
+ *                  .c = scores, .c_row = stride, .rows = 32, .columns = 19, .k = d};
+ *     AT_SIMD_NAME(tile_multiply)(&t);
+ */
+#ifndef AT_KERNEL_SIMD_TILE_H
+#define AT_KERNEL_SIMD_TILE_H
+#include "kernel/simd/simd.h"
+
+#if defined(AT_SIMD_AVX512)
+enum { PANEL = 32, ROWS = 14 }; /* 28 sums, 2 of B, 1 of A: 31 of 32 registers */
+#elif defined(AT_SIMD_AVX2)
+enum { PANEL = 16, ROWS = 6 }; /* 12 + 2 + 1 of 16 */
+#else
+enum { PANEL = 16, ROWS = 6 }; /* 24 + 4 + 1 of 32 */
+#endif
+enum { VECS = PANEL / AT_VEC };
+
+/* Rows are cut evenly into strips: 16 are 8 and 8, not 14 and 2. The first `longer` have one row more. */
+typedef struct at_cut {
+    size_t m0, strips, rows, longer;
+} at_cut;
+
+AT_INLINE at_cut cut_rows(size_t m0, size_t m1)
+{
+    size_t strips = (m1 - m0 + ROWS - 1) / ROWS;
+    return (at_cut){m0, strips, (m1 - m0) / strips, (m1 - m0) % strips};
+}
+
+AT_INLINE size_t strip_begin(const at_cut *c, size_t t)
+{
+    return c->m0 + t * c->rows + (t < c->longer ? t : c->longer);
+}
+
+AT_INLINE size_t strip_rows(const at_cut *c, size_t t)
+{
+    return c->rows + (t < c->longer);
+}
+
+/* What a strip of rows needs of the product: k0 … k1-1 of k, columns up to `columns`. */
+typedef struct at_part {
+    size_t k0, k1, columns;
+} at_part;
+
+typedef struct at_tile {
+    const float *a; /* element (i,l) at a[i*a_row + l*a_col] */
+    size_t a_row, a_col;
+    const float *b;
+    size_t b_panel;
+    float *c;
+    size_t c_row;
+    size_t rows, columns, k;
+    bool accumulate;      /* c = factor c + …; otherwise c is only written */
+    const float *factor;  /* (rows), or NULL: all 1 */
+    const at_part *parts; /* of each strip of cut_rows(0, rows), or NULL: all of it */
+    bool strips_outside;  /* each strip passes by all panels: where a's lines lie far apart */
+} at_tile;
+
+void AT_SIMD_NAME(tile_multiply)(const at_tile *t);
+#endif
