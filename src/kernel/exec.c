@@ -184,7 +184,8 @@ void at_exec_gemm(at_exec *exec, const at_gemm *g)
         return;
     const at_kernels *kernels = exec->kernels;
     double work = (double)g->m * (double)g->n * (double)(g->k + 1);
-    double floats = (double)g->m * (double)g->k + (double)g->k * (double)g->n + (double)g->m * (double)g->n;
+    double weights = (double)g->k * (double)g->n * (g->b16 ? 0.5 : 1.0);
+    double floats = (double)g->m * (double)g->k + weights + (double)g->m * (double)g->n;
     at_exec_count(exec, 2.0 * (double)g->m * (double)g->n * (double)g->k, sizeof(float) * floats);
     if (work < INLINE_WORK) {
         product whole = {g, kernels, g->m, g->n, 1};
@@ -235,6 +236,71 @@ void at_exec_pack(at_exec *exec, float *out, const float *b, size_t b_row, size_
     size_t floats_a_panel = exec->kernels->panel * (k + 1);
     at_exec_count(exec, 0, 2.0 * sizeof(float) * (double)k * (double)n);
     at_exec_rows(exec, parts(n, exec->kernels->panel), 1 + INLINE_WORK / floats_a_panel, pack_panels, &p);
+}
+
+size_t at_packed_bf16_size(const at_exec *exec, size_t k, size_t n)
+{
+    size_t panel = exec->kernels->panel;
+    return parts(n, panel) * at_bf16_panel(panel, k);
+}
+
+typedef struct packing_bf16 {
+    const at_kernels *kernels;
+    at_bf16 *out;
+    const at_bf16 *b;
+    size_t b_row, b_col, k, n;
+} packing_bf16;
+
+static void pack_panels_bf16(void *context, size_t first, size_t end, int worker AT_UNUSED)
+{
+    const packing_bf16 *p = context;
+    p->kernels->pack_bf16(p->out, p->b, p->b_row, p->b_col, p->k, p->n, first, end);
+}
+
+void at_exec_pack_bf16(at_exec *exec, at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k,
+                       size_t n)
+{
+    packing_bf16 p = {exec->kernels, out, b, b_row, b_col, k, n};
+    size_t numbers_a_panel = exec->kernels->panel * (k + 1);
+    at_exec_count(exec, 0, 2.0 * sizeof(at_bf16) * (double)k * (double)n);
+    at_exec_rows(exec, parts(n, exec->kernels->panel), 1 + INLINE_WORK / numbers_a_panel, pack_panels_bf16,
+                 &p);
+}
+
+typedef struct rounding {
+    const at_kernels *kernels;
+    at_bf16 *narrow; /* or */
+    float *out;
+    const float *a;
+} rounding;
+
+static void round_span(void *context, size_t first, size_t end, int worker AT_UNUSED)
+{
+    const rounding *r = context;
+    if (r->narrow)
+        r->kernels->narrow(r->narrow + first, r->a + first, end - first);
+    else
+        r->kernels->round_bf16(r->out + first, r->a + first, end - first);
+}
+
+void at_exec_narrow(at_exec *exec, at_bf16 *out, const float *a, size_t n)
+{
+    rounding r = {exec->kernels, out, NULL, a};
+    at_exec_count(exec, 0, (double)(sizeof(float) + sizeof(at_bf16)) * (double)n);
+    at_exec_rows(exec, n, INLINE_WORK, round_span, &r);
+}
+
+void at_exec_round_bf16(at_exec *exec, float *out, const float *a, size_t n)
+{
+    rounding r = {exec->kernels, NULL, out, a};
+    at_exec_count(exec, 0, 2.0 * sizeof(float) * (double)n);
+    at_exec_rows(exec, n, INLINE_WORK, round_span, &r);
+}
+
+void at_gemm_packed_bf16(const at_exec *exec, at_gemm *g, const at_bf16 *panels)
+{
+    g->b16 = panels;
+    g->b_panel = at_bf16_panel(exec->kernels->panel, g->k);
 }
 
 void at_gemm_packed(const at_exec *exec, at_gemm *g, const float *panels)

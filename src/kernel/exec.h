@@ -47,8 +47,16 @@ float *at_exec_scratch(at_exec *exec, int worker);
 void at_exec_gemm(at_exec *exec, const at_gemm *g);
 size_t at_packed_size(const at_exec *exec, size_t k, size_t n); /* floats */
 void at_exec_pack(at_exec *exec, float *out, const float *b, size_t b_row, size_t b_col, size_t k, size_t n);
+/* The same of numbers in bf16; sizes count at_bf16. */
+size_t at_packed_bf16_size(const at_exec *exec, size_t k, size_t n);
+void at_exec_pack_bf16(at_exec *exec, at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k,
+                       size_t n);
+/* n numbers on all threads: out = a to the nearest, ties to even. round: there and back. */
+void at_exec_narrow(at_exec *exec, at_bf16 *out, const float *a, size_t n);
+void at_exec_round_bf16(at_exec *exec, float *out, const float *a, size_t n);
 /* Points g->b at packed panels (k, n must be set) or at a plain row-major matrix. */
 void at_gemm_packed(const at_exec *exec, at_gemm *g, const float *panels);
+void at_gemm_packed_bf16(const at_exec *exec, at_gemm *g, const at_bf16 *panels);
 void at_gemm_plain(const at_exec *exec, at_gemm *g, const float *b, size_t b_row);
 
 /* The most that these threads reach: floating-point operations a second from registers, bytes a second read

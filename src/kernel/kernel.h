@@ -15,6 +15,7 @@
 #define AT_KERNEL_KERNEL_H
 #include "base/status.h"
 #include "kernel/cell.h"
+#include "tensor/tensor.h"
 
 typedef enum at_activation {
     AT_LINEAR,
@@ -36,6 +37,8 @@ typedef struct at_gemm {
     size_t a_row, a_col;
     const float *b;
     size_t b_row, b_panel;
+    const at_bf16 *b16; /* instead of b: panels that pack_bf16 made, b_panel apart; the products and sums are
+                         * those of the numbers widened to fp32, bit for bit */
     float *c;
     size_t c_row;
     size_t m, n, k;
@@ -109,6 +112,12 @@ typedef struct at_adam {
     float grad_scale;                   /* clipping: multiplies the gradient */
 } at_adam;
 
+/* Numbers of a panel of pack_bf16. */
+static inline size_t at_bf16_panel(size_t panel, size_t k)
+{
+    return (k + 1) / 2 * 2 * panel;
+}
+
 typedef struct at_kernels {
     const char *name; /* "ref", "avx2", "avx512", "neon" */
     size_t panel;     /* columns of a packed panel */
@@ -117,6 +126,14 @@ typedef struct at_kernels {
     /* panels [p0,p1) of B (k,n), element (l,j) at b[l*b_row + j*b_col]; panel p at out + p*k*panel */
     void (*pack)(float *out, const float *b, size_t b_row, size_t b_col, size_t k, size_t n, size_t p0,
                  size_t p1);
+    /* The same of numbers in bf16. Rows of a panel go in pairs, as the CPUs' dot products want them: element
+     * (l,j) of panel p at out + p*size + (l/2)*2*panel + 2*j + l%2, size = at_bf16_panel(panel, k); the
+     * partner of an odd last row is zeros. */
+    void (*pack_bf16)(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k, size_t n,
+                      size_t p0, size_t p1);
+    void (*widen)(float *out, const at_bf16 *a, size_t n);  /* exact */
+    void (*narrow)(at_bf16 *out, const float *a, size_t n); /* to the nearest, ties to even; NaN stays NaN */
+    void (*round_bf16)(float *out, const float *a, size_t n); /* there and back; out may equal a */
     /* rows [m0,m1), columns [n0,n1) of C; n0 a multiple of panel, n1 too or n */
     void (*gemm)(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1);
 

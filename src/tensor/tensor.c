@@ -147,7 +147,7 @@ at_tensor at_tensor_slice(const at_tensor *tensor, int axis, int64_t start, int6
     return t;
 }
 
-float at_bf16_to_f32(uint16_t bits)
+float at_bf16_to_f32(at_bf16 bits)
 {
     uint32_t wide = (uint32_t)bits << 16;
     float value;
@@ -155,7 +155,7 @@ float at_bf16_to_f32(uint16_t bits)
     return value;
 }
 
-uint16_t at_f32_to_bf16(float value)
+at_bf16 at_f32_to_bf16(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);

@@ -62,8 +62,10 @@ at_status at_shape_expect(const char *what, at_shape got, at_shape want);
 at_tensor at_tensor_of(at_type type, at_shape shape, void *data); /* contiguous */
 bool at_tensor_contiguous(const at_tensor *tensor);
 at_tensor at_tensor_slice(const at_tensor *tensor, int axis, int64_t start, int64_t count); /* a view */
-float at_bf16_to_f32(uint16_t bits);
-uint16_t at_f32_to_bf16(float value); /* nearest even; NaN stays NaN */
+/* The upper half of a float: eight bits of exponent, eight of precision. */
+typedef uint16_t at_bf16;
+float at_bf16_to_f32(at_bf16 bits);
+at_bf16 at_f32_to_bf16(float value); /* nearest even; NaN stays NaN */
 float at_f16_to_f32(uint16_t bits);
 uint16_t at_f32_to_f16(float value);
 #endif

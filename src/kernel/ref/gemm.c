@@ -24,6 +24,12 @@ static void gemm_row(const at_gemm *g, size_t i, size_t j0, size_t width)
         sum[j] = g->accumulate ? c[j] : 0.0f;
     for (size_t l = 0; l < g->k; l++) {
         float a = g->a[i * g->a_row + l * g->a_col];
+        if (g->b16) {
+            const at_bf16 *b = g->b16 + j0 / PANEL * g->b_panel + l / 2 * 2 * PANEL + l % 2;
+            for (size_t j = 0; j < width; j++)
+                sum[j] += a * at_bf16_to_f32(b[2 * j]);
+            continue;
+        }
         const float *b = g->b + j0 / PANEL * g->b_panel + l * g->b_row;
         for (size_t j = 0; j < width; j++)
             sum[j] += a * b[j];

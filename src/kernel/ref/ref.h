@@ -11,6 +11,11 @@
 
 void at_ref_pack(float *out, const float *b, size_t b_row, size_t b_col, size_t k, size_t n, size_t p0,
                  size_t p1);
+void at_ref_pack_bf16(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k, size_t n,
+                      size_t p0, size_t p1);
+void at_ref_widen(float *out, const at_bf16 *a, size_t n);
+void at_ref_narrow(at_bf16 *out, const float *a, size_t n);
+void at_ref_round_bf16(float *out, const float *a, size_t n);
 void at_ref_gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1);
 
 void at_ref_attend(const at_attend *a, float *scratch);

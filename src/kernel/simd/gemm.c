@@ -27,10 +27,12 @@ typedef struct strip {
     size_t a_row, a_col;
     const float *b; /* first panel, first k of the block */
     size_t b_row, b_panel;
-    size_t i, j;  /* where it lies in C */
-    size_t width; /* columns of the only panel; PANEL when there are several */
+    const at_bf16 *b16; /* instead of b, for few rows: in pairs */
+    size_t i, j;        /* where it lies in C */
+    size_t width;       /* columns of the only panel; PANEL when there are several */
     size_t k;
     bool first, last;     /* block of k */
+    bool few;             /* at most SHORT rows: bf16 is widened in registers */
     const float *c_ahead; /* the next strip's part of C, brought into the first cache */
     bool fetch;           /* bring the next strip's part of A into the second cache as well, a line a step: */
     const float *ahead;   /* from here, */
@@ -99,6 +101,71 @@ __attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const strip *s
 #pragma GCC unroll 16
         for (int v = 0; v < vecs; v++)
             vec_store_n(c + (size_t)r * g->c_row + (size_t)v * AT_VEC, sum[r * vecs + v], lanes_of(s, v));
+}
+
+/* The same chains from panels in bf16, for few rows: two steps of k come in one load. */
+__attribute__((no_sanitize("undefined"))) AT_INLINE void multiply_pairs(const strip *s, const int rows,
+                                                                        const int panels)
+{
+    const at_gemm *g = s->g;
+    const int vecs = panels * VECS;
+    float *c = g->c + s->i * g->c_row + s->j;
+    at_vec sum[SHORT * WIDEST * VECS], first[WIDEST * VECS], second[WIDEST * VECS];
+    bool fresh = s->first && !g->accumulate;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs; v++)
+            sum[r * vecs + v] =
+                fresh ? vec_zero()
+                      : vec_load_n(c + (size_t)r * g->c_row + (size_t)v * AT_VEC, lanes_of(s, v));
+    const float *a = s->a;
+    const at_bf16 *b = s->b16;
+    for (size_t l = 0; l < s->k; l += 2) {
+        bool both = l + 1 < s->k;
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs; v++)
+            vec_pairs(b + (size_t)(v / VECS) * s->b_panel + (size_t)(v % VECS) * 2 * AT_VEC, &first[v],
+                      &second[v]);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            at_vec x = vec_set(a[(size_t)r * s->a_row]);
+#pragma GCC unroll 16
+            for (int v = 0; v < vecs; v++)
+                sum[r * vecs + v] = vec_fma(x, first[v], sum[r * vecs + v]);
+            if (!both)
+                continue;
+            at_vec y = vec_set(a[(size_t)r * s->a_row + s->a_col]);
+#pragma GCC unroll 16
+            for (int v = 0; v < vecs; v++)
+                sum[r * vecs + v] = vec_fma(y, second[v], sum[r * vecs + v]);
+        }
+        a += 2 * s->a_col;
+        b += 2 * PANEL;
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs; v++)
+            vec_store_n(c + (size_t)r * g->c_row + (size_t)v * AT_VEC, sum[r * vecs + v], lanes_of(s, v));
+}
+
+AT_INLINE void multiply_few_pairs(const strip *s, const int rows, const int wide, int panels)
+{
+    if (panels == wide)
+        multiply_pairs(s, rows, wide);
+    else
+        multiply_pairs(s, rows, 1);
+}
+
+static void multiply_strip_pairs(const strip *s, size_t rows, int panels)
+{
+    if (rows == 1)
+        multiply_few_pairs(s, 1, WIDE_1, panels);
+    else if (rows == 2)
+        multiply_few_pairs(s, 2, WIDE_2, panels);
+    else
+        multiply_few_pairs(s, 3, WIDE_3, panels);
 }
 
 AT_INLINE void multiply_one(const strip *s, const int rows)
@@ -211,6 +278,20 @@ static void copy_panel(float *panel, const float *b, size_t b_row, size_t k, siz
         }
 }
 
+/* A block of k of a panel in bf16. */
+static void widen_panel(float *panel, const at_bf16 *b, size_t k)
+{
+    for (size_t l = 0; l < k; l += 2)
+#pragma GCC unroll 4
+        for (size_t v = 0; v < VECS; v++) {
+            at_vec first, second;
+            vec_pairs(b + l * PANEL + 2 * v * AT_VEC, &first, &second);
+            vec_store(panel + l * PANEL + v * AT_VEC, first);
+            if (l + 1 < k)
+                vec_store(panel + (l + 1) * PANEL + v * AT_VEC, second);
+        }
+}
+
 /* Sets the strip on the panel of columns j …; `copy` holds it where the matrix cannot be read as it lies. */
 static void set_panel(strip *s, size_t l, size_t j, size_t n1, bool gather, float *copy)
 {
@@ -218,9 +299,18 @@ static void set_panel(strip *s, size_t l, size_t j, size_t n1, bool gather, floa
     bool padded = g->b_row == PANEL && g->b_panel != PANEL; /* packed: readable to the panel's end */
     s->j = j;
     s->width = n1 - j < PANEL ? n1 - j : PANEL;
+    s->b_panel = g->b_panel;
+    if (g->b16) { /* K_BLOCK is even: a block begins with a pair */
+        s->b16 = g->b16 + j / PANEL * g->b_panel + l * PANEL;
+        if (s->few)
+            return;
+        widen_panel(copy, s->b16, s->k);
+        s->b = copy;
+        s->b_row = PANEL;
+        return;
+    }
     s->b = g->b + j / PANEL * g->b_panel + l * g->b_row;
     s->b_row = g->b_row;
-    s->b_panel = g->b_panel;
     if (padded || (s->width == PANEL && !gather))
         return;
     copy_panel(copy, s->b, g->b_row, s->k, s->width);
@@ -231,7 +321,10 @@ static void set_panel(strip *s, size_t l, size_t j, size_t n1, bool gather, floa
 static void multiply_and_finish(const strip *s, size_t rows, int panels)
 {
     const at_gemm *g = s->g;
-    multiply_strip(s, rows, panels);
+    if (s->few && g->b16)
+        multiply_strip_pairs(s, rows, panels);
+    else
+        multiply_strip(s, rows, panels);
     if (s->last && (g->bias || g->before || g->residual || g->activation != AT_LINEAR))
         finish_strip(s, rows, panels == 1 ? s->width : (size_t)panels * PANEL);
 }
@@ -341,7 +434,7 @@ static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
     if (m0 >= m1 || n0 >= n1)
         return;
     _Alignas(64) float copy[K_BLOCK * PANEL];
-    strip s = {.g = g, .a_row = g->a_row, .a_col = g->a_col};
+    strip s = {.g = g, .a_row = g->a_row, .a_col = g->a_col, .few = m1 - m0 <= SHORT};
     s.ahead_step = (ptrdiff_t)((g->a_col == 1 ? g->a_row : g->a_col) * sizeof(float));
     s.ahead_wrap =
         g->a_col == 1 ? (ptrdiff_t)(LINE * sizeof(float)) - (LINE - 1) * s.ahead_step : s.ahead_step;

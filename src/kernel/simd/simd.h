@@ -10,7 +10,8 @@
  * Numbers vec_fma rounds once. vec_max and vec_min give their second argument when either is NaN; comparisons
  * with NaN
  *         are false. vec_sum adds in one fixed order. What a lane gets depends on that lane alone, so a row's
- *         bits do not depend on where it begins: treat the end of a row by vec_load_n, never by a scalar loop
+ *         bits do not depend on where it begins. bf16 is a way to store numbers: vec_widen and vec_pairs
+ *         make floats of it, vec_narrow rounds to the nearest, ties to even, and keeps NaN. Treat the end of a row by vec_load_n, never by a scalar loop
  *         of its own.
  *
  *     for (size_t i = 0; i < n; i += AT_VEC) {
@@ -46,6 +47,29 @@
 AT_INLINE size_t vec_lanes(size_t left)
 {
     return left < AT_VEC ? left : AT_VEC;
+}
+
+/* The first `lanes` of a row of bf16; the others 0. */
+AT_INLINE at_vec vec_widen_n(const at_bf16 *p, size_t lanes)
+{
+    if (lanes == AT_VEC)
+        return vec_widen(p);
+    at_bf16 part[AT_VEC] = {0};
+    for (size_t i = 0; i < lanes; i++)
+        part[i] = p[i];
+    return vec_widen(part);
+}
+
+AT_INLINE void vec_narrow_n(at_bf16 *p, at_vec v, size_t lanes)
+{
+    if (lanes == AT_VEC) {
+        vec_narrow(p, v);
+        return;
+    }
+    at_bf16 part[AT_VEC];
+    vec_narrow(part, v);
+    for (size_t i = 0; i < lanes; i++)
+        p[i] = part[i];
 }
 
 /* e^x within 1.1 units in the last place: x = n ln 2 + r, a polynomial in r (degree 6, fitted for the least
@@ -91,6 +115,7 @@ AT_INLINE at_vec vec_exp_weight(at_vec x)
 /* The level's table, and who fills it: each file its own entries. */
 const at_kernels *AT_SIMD_NAME(kernels)(void);
 void AT_SIMD_NAME(fill_gemm)(at_kernels *table);
+void AT_SIMD_NAME(fill_bf16)(at_kernels *table);
 void AT_SIMD_NAME(fill_row)(at_kernels *table);
 void AT_SIMD_NAME(fill_norm)(at_kernels *table);
 void AT_SIMD_NAME(fill_turn)(at_kernels *table);

@@ -9,6 +9,7 @@ static void fill(void)
     table = at_kernels_ref;
     table.name = AT_SIMD_TEXT;
     AT_SIMD_NAME(fill_gemm)(&table);
+    AT_SIMD_NAME(fill_bf16)(&table);
     AT_SIMD_NAME(fill_row)(&table);
     AT_SIMD_NAME(fill_norm)(&table);
     AT_SIMD_NAME(fill_turn)(&table);

@@ -306,4 +306,47 @@ AT_INLINE void uvec_weave4(const at_uvec w[4], at_uvec out[4])
     out[2] = _mm256_permute2x128_si256(q0, q1, 0x31);
     out[3] = _mm256_permute2x128_si256(q2, q3, 0x31);
 }
+
+AT_INLINE at_vec vec_of_bits(at_uvec bits)
+{
+    return _mm256_castsi256_ps(bits);
+}
+
+/* AT_VEC numbers in bf16. */
+AT_INLINE at_vec vec_widen(const at_bf16 *p)
+{
+    __m128i narrow = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return vec_of_bits(_mm256_slli_epi32(_mm256_cvtepu16_epi32(narrow), 16));
+}
+
+/* AT_VEC pairs: the first and the second number of each. */
+AT_INLINE void vec_pairs(const at_bf16 *p, at_vec *first, at_vec *second)
+{
+    __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    *first = vec_of_bits(_mm256_slli_epi32(both, 16));
+    *second = vec_of_bits(_mm256_and_si256(both, _mm256_set1_epi32((int)0xFFFF0000u)));
+}
+
+AT_INLINE at_uvec uvec_bf16(at_vec v)
+{
+    __m256i bits = _mm256_castps_si256(v);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), odd);
+    __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    return _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+}
+
+AT_INLINE void vec_narrow(at_bf16 *p, at_vec v)
+{
+    __m256i wide = uvec_bf16(v);
+    __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(wide, wide), 0x08);
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(packed));
+}
+
+/* What vec_narrow and vec_widen make of it. */
+AT_INLINE at_vec vec_round_bf16(at_vec v)
+{
+    return vec_of_bits(_mm256_slli_epi32(uvec_bf16(v), 16));
+}
 #endif

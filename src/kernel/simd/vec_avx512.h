@@ -309,4 +309,45 @@ AT_INLINE void uvec_weave4(const at_uvec w[4], at_uvec out[4])
     out[2] = _mm512_shuffle_i32x4(r0, r2, 0xDD);
     out[3] = _mm512_shuffle_i32x4(r1, r3, 0xDD);
 }
+
+AT_INLINE at_vec vec_of_bits(at_uvec bits)
+{
+    return _mm512_castsi512_ps(bits);
+}
+
+/* AT_VEC numbers in bf16. */
+AT_INLINE at_vec vec_widen(const at_bf16 *p)
+{
+    __m256i narrow = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return vec_of_bits(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
+}
+
+/* AT_VEC pairs: the first and the second number of each. */
+AT_INLINE void vec_pairs(const at_bf16 *p, at_vec *first, at_vec *second)
+{
+    __m512i both = _mm512_loadu_si512(p);
+    *first = vec_of_bits(_mm512_slli_epi32(both, 16));
+    *second = vec_of_bits(_mm512_and_si512(both, _mm512_set1_epi32((int)0xFFFF0000u)));
+}
+
+AT_INLINE at_uvec uvec_bf16(at_vec v)
+{
+    __m512i bits = _mm512_castps_si512(v);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
+    __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+    __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    return _mm512_srli_epi32(_mm512_mask_blend_epi32(nan, rounded, quiet), 16);
+}
+
+AT_INLINE void vec_narrow(at_bf16 *p, at_vec v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(uvec_bf16(v)));
+}
+
+/* What vec_narrow and vec_widen make of it. */
+AT_INLINE at_vec vec_round_bf16(at_vec v)
+{
+    return vec_of_bits(_mm512_slli_epi32(uvec_bf16(v), 16));
+}
 #endif

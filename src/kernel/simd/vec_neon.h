@@ -291,4 +291,43 @@ AT_INLINE void uvec_weave4(const at_uvec w[4], at_uvec out[4])
     out[2] = vreinterpretq_u32_u64(vzip1q_u64(vreinterpretq_u64_u32(b), vreinterpretq_u64_u32(d)));
     out[3] = vreinterpretq_u32_u64(vzip2q_u64(vreinterpretq_u64_u32(b), vreinterpretq_u64_u32(d)));
 }
+
+AT_INLINE at_vec vec_of_bits(at_uvec bits)
+{
+    return vreinterpretq_f32_u32(bits);
+}
+
+/* AT_VEC numbers in bf16. */
+AT_INLINE at_vec vec_widen(const at_bf16 *p)
+{
+    return vec_of_bits(vshlq_n_u32(vmovl_u16(vld1_u16(p)), 16));
+}
+
+/* AT_VEC pairs: the first and the second number of each. */
+AT_INLINE void vec_pairs(const at_bf16 *p, at_vec *first, at_vec *second)
+{
+    uint32x4_t both = vreinterpretq_u32_u16(vld1q_u16(p));
+    *first = vec_of_bits(vshlq_n_u32(both, 16));
+    *second = vec_of_bits(vandq_u32(both, vdupq_n_u32(0xFFFF0000u)));
+}
+
+AT_INLINE at_uvec uvec_bf16(at_vec v)
+{
+    uint32x4_t bits = vreinterpretq_u32_f32(v);
+    uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    uint32x4_t rounded = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7FFF)), odd);
+    uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+    return vshrq_n_u32(vbslq_u32(vceqq_f32(v, v), rounded, quiet), 16);
+}
+
+AT_INLINE void vec_narrow(at_bf16 *p, at_vec v)
+{
+    vst1_u16(p, vmovn_u32(uvec_bf16(v)));
+}
+
+/* What vec_narrow and vec_widen make of it. */
+AT_INLINE at_vec vec_round_bf16(at_vec v)
+{
+    return vec_of_bits(vshlq_n_u32(uvec_bf16(v), 16));
+}
 #endif
