@@ -64,6 +64,7 @@ struct at_tape {
     at_tape_mode mode;
     at_status status;
     uint64_t seed, step;
+    bool mixed;             /* products read weights from their shadow and round their other inputs to bf16 */
     uint32_t dropouts;      /* dropout operations so far in this step */
     float *grads;           /* block of parameter gradients, laid out as the parameters; NULL: none wanted */
     struct at_trace *trace; /* attention/trace.h; NULL: nothing asked */

@@ -122,7 +122,8 @@ static at_status align_all(at_translator *translator, at_pairs *pairs, const at_
 static at_status choose(const options *o, const at_cli_common *common, const at_align_options *how,
                         const at_cli_words *words)
 {
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {
+        .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_cli_choice choice = {.sources = words->count > 0 ? words->list[0] : "-",
                             .targets = words->count > 1 ? words->list[1] : NULL,
                             .gold = o->choose,
@@ -139,7 +140,8 @@ static at_status choose(const options *o, const at_cli_common *common, const at_
 static at_status align(const options *o, const at_cli_common *common, const at_align_options *how,
                        const at_cli_words *words)
 {
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {
+        .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_translator *translator = NULL;
     at_pairs *pairs = NULL;
     job j = {.o = o, .format = common->json ? AT_ALIGN_JSON : (int)o->format + AT_ALIGN_MOSES};

@@ -13,6 +13,7 @@
 typedef struct options {
     double seconds;
     char *size, *svg;
+    int64_t type;
     bool profile;
 } options;
 
@@ -20,7 +21,9 @@ static const at_field fields[] = {{"seconds", AT_FIELD_REAL, offsetof(options, s
                                    NULL, "how long each case is measured"},
                                   {"size", AT_FIELD_TEXT, offsetof(options, size), NULL, 0, 0, NULL,
                                    "only this case (attention, lengths) or size (translate: tiny, base, gru; "
-                                   "train: char too; generate: char)"},
+                                   "train: char too; generate: char, llama)"},
+                                  {"type", AT_FIELD_CHOICE, offsetof(options, type), "fp32", 0, 0,
+                                   "fp32|bf16", "of matrices (translate, generate)"},
                                   {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL,
                                    "draw what was measured into this file (lengths)"},
                                   {"profile", AT_FIELD_BOOL, offsetof(options, profile), NULL, 0, 0, NULL,
@@ -31,21 +34,23 @@ static const at_cli_spec spec = {
     .name = "bench",
     .usage = "attention|lengths|translate|train|generate [options]",
     .summary =
-        "Times the work on this machine with random weights and numbers, fp32; each figure is a median.\n"
+        "Times the work on this machine with random weights and numbers; each figure is a median.\n"
         "attention: the fused mechanism alone; lengths: its time and memory from 64 to 16,384 rows;\n"
         "translate: 30 pieces to 30 pieces;\n"
         "train: whole steps of a small Transformer, 4,096 target tokens each (size char: 768);\n"
-        "generate: 16 pieces and as many as the context holds behind them, greedily.",
+        "generate: 16 pieces and as many as the context holds behind them, greedily; a Llama of 110 M\n"
+        "numbers (size llama) reads 512 pieces, then writes 128.",
     .fields = fields,
     .examples = "  attend bench attention --threads 2\n"
                 "  attend bench lengths --svg lengths.svg\n"
                 "  attend bench translate --size tiny --json\n"
                 "  attend bench train --seconds 60\n"
-                "  attend bench train --size char --threads 1\n"};
+                "  attend bench train --size char --threads 1\n"
+                "  attend bench generate --size llama --type bf16\n"};
 
 const at_bench_size at_bench_sizes[] = {
-    {"tiny", 4, 128, 256, 4, 10000, NULL, NULL},
-    {"base", 6, 512, 2048, 8, 32000, NULL, NULL},
+    {"tiny", .layers = 4, .width = 128, .ffn = 256, .heads = 4, .pieces = 10000},
+    {"base", .layers = 6, .width = 512, .ffn = 2048, .heads = 8, .pieces = 32000},
     /* Bahdanau's network at the ladder's sizes; bench/peers/gru_torch.py is the same in PyTorch. */
     {"gru", .pieces = 10000, .family = "recurrent",
      .options = "{\"embedding\": 256, \"encoder_hidden\": 512, \"decoder_hidden\": 512}"},
@@ -55,6 +60,10 @@ const at_bench_size at_bench_sizes[] = {
     {"char", .pieces = 69, .family = "decoder",
      .options = "{\"layers\": 4, \"d_model\": 128, \"ffn\": 512, \"heads\": 4, \"max_length\": 64, "
                 "\"biases\": false}"},
+    {"llama", .pieces = 32000, .family = "decoder", .prompt = 512,
+     .options = "{\"layers\": 12, \"d_model\": 768, \"ffn\": 2048, \"heads\": 12, \"max_length\": 2048, "
+                "\"positions\": \"rotary\", \"norm\": \"rms\", \"activation\": \"swiglu\", "
+                "\"biases\": false, \"tied\": false}"},
     {0}};
 
 static const struct bench {
@@ -142,6 +151,12 @@ at_status at_bench_model(const at_bench *bench, const at_bench_size *size, doubl
     return st;
 }
 
+at_status at_bench_pack(const at_bench *bench, at_model *model)
+{
+    at_status st = bench->bf16 ? at_params_compact(&model->params, bench->exec) : AT_OK;
+    return st == AT_OK ? at_model_pack(model, bench->exec) : st;
+}
+
 static at_status print_head(const at_bench *bench)
 {
     at_buf line = {0};
@@ -172,6 +187,7 @@ static at_status run(const struct bench *which, const options *o, const at_cli_c
     at_bench bench = {.seconds = o->seconds,
                       .only = o->size,
                       .svg = o->svg,
+                      .bf16 = o->type == 1,
                       .seed = (uint64_t)common->seed,
                       .json = common->json,
                       .rows = json_array()};
@@ -210,7 +226,7 @@ int at_cli_bench(int argc, char **argv)
     for (size_t i = 0; words.count == 1 && i < sizeof benches / sizeof benches[0]; i++)
         which = strcmp(words.list[0], benches[i].name) == 0 ? &benches[i] : which;
     if (!which) {
-        code = at_cli_wrong(&spec, "want one of: attention, lengths, translate, train");
+        code = at_cli_wrong(&spec, "want one of: attention, lengths, translate, train, generate");
     } else if (o.svg && which->run != at_bench_lengths) {
         code = at_cli_wrong(&spec, "--svg: only 'bench lengths' has a picture");
     } else {

@@ -23,6 +23,7 @@ typedef struct at_bench {
     const char *only; /* the case or size that is wanted; NULL: all */
     const char *svg;  /* file for a picture, where the bench has one; NULL: none */
     uint64_t seed;
+    bool bf16; /* matrices, or queries, keys and values */
     bool json;
     json_t *rows;
 } at_bench;
@@ -41,6 +42,7 @@ typedef struct at_bench_size {
     const char *name;
     int layers, width, ffn, heads, pieces; /* layers of the encoder, and as many of the decoder */
     const char *family, *options;          /* instead of these: a family, its section as JSON */
+    int prompt;                            /* pieces to read before writing; 0: few */
 } at_bench_size;
 
 static inline bool at_bench_is_decoder(const at_bench_size *size)
@@ -50,6 +52,8 @@ static inline bool at_bench_is_decoder(const at_bench_size *size)
 
 extern const at_bench_size at_bench_sizes[]; /* ends with a row without name */
 at_status at_bench_model(const at_bench *bench, const at_bench_size *size, double dropout, at_model **model);
+/* Packs it for running, its matrices as the bench wants them. */
+at_status at_bench_pack(const at_bench *bench, at_model *model);
 
 at_status at_bench_attention(at_bench *bench);
 at_status at_bench_lengths(at_bench *bench);

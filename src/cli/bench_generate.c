@@ -45,8 +45,51 @@ static at_status measure(at_bench *bench, const at_bench_size *size, work *w, in
     return at_bench_row(bench,
                         json_pack("{s:s,s:i,s:i,s:f,s:f}", "size", size->name, "batch", batch, "tokens",
                                   (int)w->said, "tokens_per_s", rate, "ms", 1e3 * seconds),
-                        "%-6s float32  batch %3d: %9.0f tokens/s  (%.2f ms for %zu)", size->name, batch, rate,
-                        1e3 * seconds, w->said);
+                        "%-6s %s  batch %3d: %9.0f tokens/s  (%.2f ms for %zu)", size->name,
+                        bench->bf16 ? "bf16" : "fp32", batch, rate, 1e3 * seconds, w->said);
+}
+
+/* Bytes of weights that one row passes by: all matrices that are packed. */
+static double packed_bytes(const at_model *model)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < model->params.count; i++) {
+        const at_param *p = model->params.list[i];
+        double count = (double)at_shape_count(p->shape);
+        bytes += p->packed16 ? count * sizeof *p->packed16 : p->packed ? count * sizeof *p->packed : 0;
+    }
+    return bytes;
+}
+
+/* A long prompt, and what is written behind it: the time of both less that of the prompt and one piece. */
+static at_status measure_long(at_bench *bench, const at_bench_size *size, const at_model *model, work *w)
+{
+    enum { WRITTEN = 128 };
+    double read = 0, both = 0, bytes = packed_bytes(model);
+    char *prompt = at_alloc_zero((size_t)size->prompt + 1, 1);
+    if (!prompt)
+        return AT_ENOMEM;
+    for (int i = 0; i < size->prompt; i++)
+        prompt[i] = (char)(' ' + i * 7 % 90);
+    w->prompts[0] = prompt;
+    w->count = 1;
+    w->options.batch = 1;
+    w->options.max_tokens = 1;
+    at_status st = at_bench_median(bench, run_once, w, &read);
+    w->options.max_tokens = 1 + WRITTEN;
+    if (st == AT_OK)
+        st = at_bench_median(bench, run_once, w, &both);
+    at_free(prompt);
+    if (st != AT_OK)
+        return st;
+    double reading = size->prompt / read, writing = WRITTEN / (both - read);
+    return at_bench_row(
+        bench,
+        json_pack("{s:s,s:s,s:f,s:f,s:f}", "size", size->name, "type", bench->bf16 ? "bf16" : "fp32",
+                  "prompt_per_s", reading, "tokens_per_s", writing, "weights_gb_per_s",
+                  1e-9 * bytes * writing),
+        "%-6s %s  prompt %d: %7.1f tokens/s   %d after it: %6.1f tokens/s, weights at %.1f GB/s", size->name,
+        bench->bf16 ? "bf16" : "fp32", size->prompt, reading, WRITTEN, writing, 1e-9 * bytes * writing);
 }
 
 static at_status measure_size(at_bench *bench, const at_bench_size *size, at_folder *folder)
@@ -55,14 +98,16 @@ static at_status measure_size(at_bench *bench, const at_bench_size *size, at_fol
     enum { MOST = 32 };
     const char *prompts[MOST];
     work w = {.options = AT_GENERATE_DEFAULTS, .prompts = prompts};
-    at_status st = at_model_pack(folder->model, bench->exec);
+    at_status st = at_bench_pack(bench, folder->model);
     if (st == AT_OK)
         st = at_generator_borrow(folder, bench->exec, &w.generator);
     w.options.temperature = 0;
     w.options.ignore_end = true;
     w.options.window = AT_WINDOW_REFUSE;
     w.options.max_tokens = st == AT_OK ? (int)at_generator_context(w.generator) - PROMPT : 0;
-    for (size_t i = 0; st == AT_OK && i < sizeof batches / sizeof *batches; i++)
+    if (st == AT_OK && size->prompt)
+        st = measure_long(bench, size, folder->model, &w);
+    for (size_t i = 0; st == AT_OK && !size->prompt && i < sizeof batches / sizeof *batches; i++)
         st = measure(bench, size, &w, batches[i]);
     at_generator_release(w.generator);
     return st;

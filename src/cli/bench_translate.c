@@ -47,8 +47,8 @@ static at_status measure(at_bench *bench, const at_bench_size *size, work *w, si
     return at_bench_row(bench,
                         json_pack("{s:s,s:i,s:i,s:f,s:f}", "size", size->name, "batch", (int)lines, "beam",
                                   beam, "tokens_per_s", rate, "ms", 1e3 * seconds),
-                        "%-5s float32  batch %3d beam %d: %9.0f tokens/s  (%.1f ms)", size->name, (int)lines,
-                        beam, rate, 1e3 * seconds);
+                        "%-5s %s  batch %3d beam %d: %9.0f tokens/s  (%.1f ms)", size->name,
+                        bench->bf16 ? "bf16" : "fp32", (int)lines, beam, rate, 1e3 * seconds);
 }
 
 static at_status measure_size(at_bench *bench, const at_bench_size *size, work *w)
@@ -57,7 +57,7 @@ static at_status measure_size(at_bench *bench, const at_bench_size *size, work *
     at_status st = at_bench_model(bench, size, 0, &model);
     if (st != AT_OK)
         return st;
-    st = at_model_pack(model, bench->exec);
+    st = at_bench_pack(bench, model);
     w->model = model;
     for (size_t lines = 1; st == AT_OK && lines <= MOST; lines += MOST - 1) {
         for (int beam = 1; st == AT_OK && beam <= 5; beam += 4)

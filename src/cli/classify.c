@@ -120,7 +120,8 @@ static at_status classify_all(at_classifier *classifier, at_cli_lines *in, print
 
 static at_status run(const options *o, const at_cli_common *common, const at_cli_words *words)
 {
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {
+        .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_classifier *classifier = NULL;
     printer p = {.o = o, .json = common->json};
     at_status st = at_classifier_open(o->model, &open, &classifier);

@@ -17,6 +17,7 @@ int at_cli_eval(int argc, char **argv);
 int at_cli_tokenize(int argc, char **argv);
 int at_cli_attention(int argc, char **argv);
 int at_cli_average(int argc, char **argv);
+int at_cli_quantize(int argc, char **argv);
 int at_cli_bench(int argc, char **argv);
 int at_cli_info(int argc, char **argv);
 #endif

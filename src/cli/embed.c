@@ -204,7 +204,8 @@ static at_status compare(const options *o, at_embedder *embedder, const at_embed
 
 static at_status run(const options *o, const at_cli_common *common, const at_cli_words *words)
 {
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {
+        .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_embedder *embedder = NULL;
     at_embed_options how = AT_EMBED_DEFAULTS;
     how.batch = (int)o->batch;

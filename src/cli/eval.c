@@ -301,7 +301,8 @@ static at_status eval_model(job *j, const at_cli_common *common)
 {
     if (at_eval_reads(j->o->model))
         return eval_encoder(j, common);
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {
+        .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_translator *translator = NULL;
     at_textfile source = {0};
     const at_metrics *m = &j->scoring.metrics;

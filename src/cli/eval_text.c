@@ -81,7 +81,8 @@ static at_status print(const at_text_score *s, size_t texts, bool json)
 at_status at_cli_eval_text(const char *model, const char *text, const at_cli_common *common)
 {
     at_generator *g;
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {
+        .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_text_score sum = {0};
     size_t texts = 0;
     at_status st = at_generator_open(model, &open, &g);

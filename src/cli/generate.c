@@ -16,7 +16,7 @@ enum { MOST_STOPS = 64, PROMPTS_AT_ONCE = 256 };
 typedef struct options {
     at_sample_options sample; /* its rows stand in at_sample_fields */
     char *model;
-    int64_t max_tokens, samples, window, batch, chunk;
+    int64_t max_tokens, samples, window, batch, chunk, weights;
     bool lines, interactive, echo, logprobs, ignore_end;
     char *stops[MOST_STOPS];
     size_t stop_count;
@@ -41,6 +41,8 @@ static const at_field fields[] = {
     {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL, "texts written at a time"},
     {"chunk", AT_FIELD_INT, offsetof(options, chunk), "512", 1, 1 << 20, NULL,
      "pieces of a prompt read at a time"},
+    {"weights", AT_FIELD_CHOICE, offsetof(options, weights), "stored", 0, 0, "stored|fp32|bf16",
+     "how matrices are kept in memory; bf16 is half of fp32 and faster where few rows are read at a time"},
     {0}};
 
 /* \n, \t and \\ in a stop string are what they are in C. */
@@ -338,7 +340,10 @@ static int run(const options *o, const at_cli_common *common, const at_cli_words
         return at_cli_wrong(&spec, "--%s takes its prompts from standard input, not as words",
                             o->lines ? "lines" : "interactive");
     job j = {.o = o, .how = generate_options(o, common), .json = common->json};
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {.struct_size = sizeof open,
+                            .threads = (int)common->threads,
+                            .kernels = common->kernels,
+                            .weights = (at_weights)o->weights};
     at_status st = at_generator_open(o->model, &open, &j.generator);
     if (st == AT_OK)
         st = write_all(&j, words);

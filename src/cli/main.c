@@ -24,6 +24,7 @@ static const command commands[] = {
     {"tokenize", at_cli_tokenize, "lines to pieces or ids; trains a tokenizer"},
     {"attention", at_cli_attention, "numbers for queries, keys and values: every step of the mechanism"},
     {"average", at_cli_average, "the mean of several models' weights"},
+    {"quantize", at_cli_quantize, "the same model with numbers of fewer bits"},
     {"bench", at_cli_bench, "time kernels and whole tasks with random weights"},
     {"info", at_cli_info, "this CPU, kernels and libraries; or a model's card"},
 };

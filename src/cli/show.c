@@ -241,7 +241,8 @@ static at_status show_picture(const options *o, const at_cli_common *common, at_
 /* What needs no sentence. */
 static at_status show_model(const options *o, const at_cli_common *common)
 {
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {
+        .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_cli_positions positions = {.target = o->kind == AT_VIEW_DECODER,
                                   .count = (size_t)o->positions,
                                   .svg = o->svg,
@@ -258,7 +259,8 @@ static at_status show_model(const options *o, const at_cli_common *common)
 
 static at_status show(const options *o, const at_cli_common *common, const char *sentence)
 {
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {
+        .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_translator *translator = NULL;
     at_status st = expect_utf8("sentence", sentence);
     if (st == AT_OK && o->target)

@@ -19,7 +19,12 @@ static void embed_forward(void *context, size_t first, size_t end, int worker)
     const at_embedding *e = &s->embedding;
     for (size_t i = first; i < end; i++) {
         float *out = s->out + i * s->d;
-        s->k->scale(out, e->table->data + (size_t)s->ids[i] * s->d, e->scale, s->d);
+        const float *row = out;
+        if (e->table->data)
+            row = e->table->data + (size_t)s->ids[i] * s->d;
+        else
+            s->k->widen(out, e->table->data16 + (size_t)s->ids[i] * s->d, s->d);
+        s->k->scale(out, row, e->scale, s->d);
         if (e->fixed)
             s->k->add(out, out, e->fixed + (size_t)s->positions[i] * s->d, s->d);
         if (e->learned)

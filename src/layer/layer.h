@@ -47,5 +47,23 @@ void at_sinusoids(float *out, size_t positions, size_t width);
  * of other folders that fuse something with it. */
 void at_product(at_tape *tape, at_gemm *g, const at_param *w);
 
+/* The panels of w^T that this tape's products read: those that are packed, or packed now, in fp32 or bf16.
+ * False: see the tape. */
+typedef struct at_panels {
+    const float *wide; /* one of the two */
+    const at_bf16 *narrow;
+    float *borrowed;
+} at_panels;
+bool at_panels_of(at_tape *tape, const at_param *w, at_panels *panels);
+/* The same of w as it lies, for gradients of what it multiplies; fp32 weights are read where they are: both
+ * NULL. */
+bool at_panels_back(at_tape *tape, const at_param *w, at_panels *panels);
+void at_panels_return(at_tape *tape, at_panels *panels);
+/* Points g->b at panels; k and n must be set. */
+void at_gemm_panels(const at_exec *exec, at_gemm *g, const at_panels *panels);
+/* In mixed training a copy of x (n numbers) rounded to bf16, to be given back with at_tape_return(*borrowed);
+ * otherwise x itself. NULL: see the tape. */
+const float *at_rounded(at_tape *tape, const float *x, size_t n, float **borrowed);
+
 extern const at_op *const at_layer_ops[];
 #endif

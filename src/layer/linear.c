@@ -2,6 +2,7 @@
 #include "layer/internal.h"
 
 typedef struct linear_saved {
+    const at_param *w;
     at_activation f;
     float *before; /* (N,out) input of the activation, kept only where its derivative reads it */
 } linear_saved;
@@ -48,40 +49,142 @@ void at_add_columns(at_exec *exec, float *d_bias, const float *d, size_t rows, s
     at_exec_rows(exec, width, AT_COLUMN_GRAIN, bias_span, &s);
 }
 
+/* ---------------------------------------------------------------- weights as factors */
+
+static bool narrow_weights(const at_tape *tape, const at_param *w)
+{
+    AT_ASSERT(w->data || tape->mode == AT_TAPE_RUN); /* bf16 alone is for running */
+    return w->data16 && (!w->data || tape->mixed);
+}
+
+/* (k,n) of w, its element (l,j) at l*b_row + j*b_col. */
+static bool pack_now(at_tape *tape, const at_param *w, size_t k, size_t n, size_t b_row, size_t b_col,
+                     at_panels *panels)
+{
+    bool narrow = narrow_weights(tape, w);
+    size_t floats =
+        narrow ? (at_packed_bf16_size(tape->exec, k, n) + 1) / 2 : at_packed_size(tape->exec, k, n);
+    *panels = (at_panels){.borrowed = at_tape_borrow(tape, floats)};
+    if (!panels->borrowed)
+        return false;
+    if (narrow) {
+        at_bf16 *to = (at_bf16 *)(void *)panels->borrowed;
+        at_exec_pack_bf16(tape->exec, to, w->data16, b_row, b_col, k, n);
+        panels->narrow = to;
+    } else {
+        at_exec_pack(tape->exec, panels->borrowed, w->data, b_row, b_col, k, n);
+        panels->wide = panels->borrowed;
+    }
+    return true;
+}
+
+bool at_panels_of(at_tape *tape, const at_param *w, at_panels *panels)
+{
+    size_t in = at_param_inputs(w), out = (size_t)w->shape.dim[0];
+    if ((w->packed || w->packed16) && w->packed_panel == tape->exec->kernels->panel) {
+        *panels = (at_panels){.wide = w->packed, .narrow = w->packed16};
+        return true;
+    }
+    return pack_now(tape, w, in, out, 1, in, panels);
+}
+
+bool at_panels_back(at_tape *tape, const at_param *w, at_panels *panels)
+{
+    size_t in = at_param_inputs(w), out = (size_t)w->shape.dim[0];
+    *panels = (at_panels){0};
+    return !narrow_weights(tape, w) || pack_now(tape, w, out, in, in, 1, panels);
+}
+
+void at_panels_return(at_tape *tape, at_panels *panels)
+{
+    at_tape_return(tape, panels->borrowed);
+    *panels = (at_panels){0};
+}
+
+void at_gemm_panels(const at_exec *exec, at_gemm *g, const at_panels *panels)
+{
+    if (panels->narrow)
+        at_gemm_packed_bf16(exec, g, panels->narrow);
+    else
+        at_gemm_packed(exec, g, panels->wide);
+}
+
+const float *at_rounded(at_tape *tape, const float *x, size_t n, float **borrowed)
+{
+    *borrowed = tape->mixed ? at_tape_borrow(tape, n + 1) : NULL;
+    if (!tape->mixed)
+        return x;
+    if (*borrowed)
+        at_exec_round_bf16(tape->exec, *borrowed, x, n);
+    return *borrowed;
+}
+
+/* ---------------------------------------------------------------- linear, backward */
+
+/* d_x (N,in) [+]= d · w */
+static void add_to_input(at_tape *tape, const at_param *weight, const at_var *x, const float *d, float *d_x,
+                         bool fresh)
+{
+    size_t in = at_param_inputs(weight), out = (size_t)weight->shape.dim[0];
+    at_panels panels;
+    if (!at_panels_back(tape, weight, &panels))
+        return;
+    at_gemm g = {.a = d,
+                 .a_row = out,
+                 .a_col = 1,
+                 .c = d_x,
+                 .c_row = in,
+                 .m = (size_t)x->shape.dim[0],
+                 .n = in,
+                 .k = out,
+                 .accumulate = !fresh};
+    if (panels.narrow)
+        at_gemm_panels(tape->exec, &g, &panels);
+    else
+        at_gemm_plain(tape->exec, &g, weight->data, in);
+    at_exec_gemm(tape->exec, &g);
+    at_panels_return(tape, &panels);
+}
+
+/* d_w (out,in) += dᵀ · x */
+static void add_to_weight(at_tape *tape, const at_var *x, const float *d, float *d_w, size_t out)
+{
+    size_t n = (size_t)x->shape.dim[0], in = (size_t)x->shape.dim[1];
+    float *borrowed;
+    const float *factor = at_rounded(tape, x->data, n * in, &borrowed);
+    if (!factor)
+        return;
+    at_gemm g = {.a = d,
+                 .a_row = 1,
+                 .a_col = out,
+                 .c = d_w,
+                 .c_row = in,
+                 .m = out,
+                 .n = in,
+                 .k = n,
+                 .accumulate = true};
+    at_gemm_plain(tape->exec, &g, factor, in);
+    at_exec_gemm(tape->exec, &g);
+    at_tape_return(tape, borrowed);
+}
+
 /* d (N,out), after the activation: gradients of x, w and bias. */
 static void linear_products(at_tape *tape, const at_node *node, const float *d)
 {
     at_var *x = node->in[0], *w = node->in[1], *b = node->in[2];
-    size_t n = (size_t)x->shape.dim[0], in = (size_t)x->shape.dim[1], out = (size_t)w->shape.dim[0];
+    const linear_saved *saved = node->saved;
+    size_t n = (size_t)x->shape.dim[0], out = (size_t)w->shape.dim[0];
     bool fresh;
-    float *d_x = at_tape_grad(tape, x, &fresh);
-    if (d_x) {
-        at_gemm g = {.a = d,
-                     .a_row = out,
-                     .a_col = 1,
-                     .c = d_x,
-                     .c_row = in,
-                     .m = n,
-                     .n = in,
-                     .k = out,
-                     .accumulate = !fresh};
-        at_gemm_plain(tape->exec, &g, w->data, in);
-        at_exec_gemm(tape->exec, &g);
-    }
+    float *d_x = at_tape_grad(tape, x, &fresh), *borrowed;
+    const float *factor = at_rounded(tape, d, n * out, &borrowed);
+    if (!factor)
+        return;
+    if (d_x)
+        add_to_input(tape, saved->w, x, factor, d_x, fresh);
     float *d_w = at_tape_grad(tape, w, NULL);
-    if (d_w) {
-        at_gemm g = {.a = d,
-                     .a_row = 1,
-                     .a_col = out,
-                     .c = d_w,
-                     .c_row = in,
-                     .m = out,
-                     .n = in,
-                     .k = n,
-                     .accumulate = true};
-        at_gemm_plain(tape->exec, &g, x->data, in);
-        at_exec_gemm(tape->exec, &g);
-    }
+    if (d_w)
+        add_to_weight(tape, x, factor, d_w, out);
+    at_tape_return(tape, borrowed);
     float *d_b = at_tape_grad(tape, b, NULL);
     if (d_b)
         at_add_columns(tape->exec, d_b, d, n, out);
@@ -110,18 +213,20 @@ void at_product(at_tape *tape, at_gemm *g, const at_param *w)
 {
     g->k = at_param_inputs(w);
     g->n = (size_t)w->shape.dim[0];
-    if (w->packed && w->packed_panel == tape->exec->kernels->panel) {
-        at_gemm_packed(tape->exec, g, w->packed);
-        at_exec_gemm(tape->exec, g);
+    at_panels panels;
+    float *borrowed;
+    if (!at_panels_of(tape, w, &panels))
         return;
+    AT_ASSERT(!tape->mixed || (g->a_row == g->k && g->a_col == 1));
+    const float *a = at_rounded(tape, g->a, g->m * g->k, &borrowed);
+    if (a) {
+        at_gemm rounded = *g;
+        rounded.a = a;
+        at_gemm_panels(tape->exec, &rounded, &panels);
+        at_exec_gemm(tape->exec, &rounded);
     }
-    float *panels = at_tape_borrow(tape, at_packed_size(tape->exec, g->k, g->n));
-    if (!panels)
-        return;
-    at_exec_pack(tape->exec, panels, w->data, 1, g->k, g->k, g->n);
-    at_gemm_packed(tape->exec, g, panels);
-    at_exec_gemm(tape->exec, g);
-    at_tape_return(tape, panels);
+    at_tape_return(tape, borrowed);
+    at_panels_return(tape, &panels);
 }
 
 at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b, at_activation f)
@@ -133,7 +238,7 @@ at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b
     linear_saved *saved = out ? at_tape_saved(tape, 1, sizeof *saved) : NULL;
     if (!saved)
         return NULL;
-    *saved = (linear_saved){f, NULL};
+    *saved = (linear_saved){w, f, NULL};
     if (tape->mode != AT_TAPE_RUN && needs_before(f)) {
         saved->before = at_tape_saved(tape, at_shape_count(out->shape), sizeof(float));
         if (!saved->before)

@@ -10,8 +10,11 @@ at_status at_projection_declare(at_params *params, const char *prefix, const cha
     snprintf(full, sizeof full, "%s%s.weight", prefix, name);
     at_param_spec weight = {full, shape, AT_DECAYED, AT_INIT_XAVIER, 0, NULL, false};
     at_status st = at_params_add(params, &weight, &projection->weight);
-    if (st != AT_OK || !bias)
+    if (st != AT_OK)
         return st;
+    projection->weight->compact = true;
+    if (!bias)
+        return AT_OK;
     snprintf(full, sizeof full, "%s%s.bias", prefix, name);
     at_param_spec zero = {full, at_shape1(shape.dim[0]), AT_PLAIN, AT_INIT_ZERO, 0, NULL, false};
     return at_params_add(params, &zero, &projection->bias);

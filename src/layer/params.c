@@ -5,17 +5,28 @@
 #include "base/memory.h"
 #include "base/rng.h"
 
+static void forget_panels(at_param *p)
+{
+    if (!p->tied_to) {
+        at_free_aligned(p->packed);
+        at_free_aligned(p->packed16);
+    }
+    p->packed = NULL;
+    p->packed16 = NULL;
+}
+
 void at_params_free(at_params *params)
 {
     for (size_t i = 0; i < params->count; i++) {
         at_param *p = params->list[i];
-        if (!p->tied_to)
-            at_free_aligned(p->packed);
+        forget_panels(p);
+        at_free_aligned(p->own);
         at_free(p->name);
         at_free(p);
     }
     at_free(params->list);
     at_free_aligned(params->block);
+    at_free_aligned(params->shadow);
     *params = (at_params){0};
 }
 
@@ -131,30 +142,92 @@ void at_params_init(at_params *params, uint64_t seed)
     }
 }
 
+static at_status pack(at_param *p, at_exec *exec)
+{
+    size_t out = (size_t)p->shape.dim[0], in = at_param_inputs(p);
+    p->packed_panel = exec->kernels->panel;
+    if (p->data) {
+        p->packed = at_alloc_aligned(at_packed_size(exec, in, out), sizeof *p->packed);
+        if (p->packed)
+            at_exec_pack(exec, p->packed, p->data, 1, in, in, out);
+        return p->packed ? AT_OK : AT_ENOMEM;
+    }
+    p->packed16 = at_alloc_aligned(at_packed_bf16_size(exec, in, out), sizeof *p->packed16);
+    if (p->packed16)
+        at_exec_pack_bf16(exec, p->packed16, p->data16, 1, in, in, out);
+    return p->packed16 ? AT_OK : AT_ENOMEM;
+}
+
 at_status at_param_pack(at_param *param, at_exec *exec)
 {
     at_param *owner = param->tied_to ? param->tied_to : param;
-    size_t out = (size_t)param->shape.dim[0], in = at_param_inputs(param);
-    if (!owner->packed) {
-        owner->packed = at_alloc_aligned(at_packed_size(exec, in, out), sizeof(float));
-        if (!owner->packed)
-            return AT_ENOMEM;
-        owner->packed_panel = exec->kernels->panel;
-        at_exec_pack(exec, owner->packed, param->data, 1, in, in, out);
+    if (!owner->packed && !owner->packed16) {
+        at_status st = pack(owner, exec);
+        if (st != AT_OK)
+            return st;
     }
     param->packed = owner->packed;
+    param->packed16 = owner->packed16;
     param->packed_panel = owner->packed_panel;
     return AT_OK;
 }
 
 void at_params_unpack(at_params *params)
 {
+    for (size_t i = 0; i < params->count; i++)
+        forget_panels(params->list[i]);
+}
+
+/* Those that are tied point where their owners do. */
+static void follow_owners(at_params *params)
+{
     for (size_t i = 0; i < params->count; i++) {
         at_param *p = params->list[i];
-        if (!p->tied_to)
-            at_free_aligned(p->packed);
-        p->packed = NULL;
+        if (p->tied_to) {
+            p->data = p->tied_to->data;
+            p->data16 = p->tied_to->data16;
+        }
     }
+}
+
+at_status at_params_compact(at_params *params, at_exec *exec)
+{
+    at_status st = AT_OK;
+    at_params_unpack(params);
+    for (size_t i = 0; i < params->count && st == AT_OK; i++) {
+        at_param *p = params->list[i];
+        if (!p->compact || p->tied_to || !p->data)
+            continue;
+        size_t count = at_shape_count(p->shape);
+        at_bf16 *narrow = at_alloc_aligned(count ? count : 1, sizeof *narrow);
+        if (!narrow) {
+            st = AT_ENOMEM;
+            break;
+        }
+        at_exec_narrow(exec, narrow, p->data, count);
+        at_free_aligned(p->own);
+        p->own = narrow;
+        p->data16 = narrow;
+        p->data = NULL;
+    }
+    follow_owners(params);
+    return st;
+}
+
+at_status at_params_shadow(at_params *params, at_exec *exec)
+{
+    AT_ASSERT(params->block);
+    if (!params->shadow) {
+        params->shadow = at_alloc_aligned(params->total ? params->total : 1, sizeof *params->shadow);
+        if (!params->shadow)
+            return AT_ENOMEM;
+        for (size_t i = 0; i < params->count; i++) {
+            at_param *p = params->list[i];
+            p->data16 = p->compact ? params->shadow + p->offset : NULL;
+        }
+    }
+    at_exec_narrow(exec, params->shadow, params->block, params->total);
+    return AT_OK;
 }
 
 at_var *at_param_var(at_tape *tape, const at_param *param)

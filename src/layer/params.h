@@ -4,7 +4,11 @@
  *         tied to, where its numbers are. Training lays fp32 masters in one block,
  *         decayed ones first; gradients, moments and averages are blocks with the
  *         same offsets. Running points rows at the mapped file or at packed panels.
- * Owns    Names, the master block (if laid out), packed panels. Not mapped files.
+ *         bf16 is a way to keep numbers: a row that only products and embeddings read
+ *         (`compact`) may be kept in it when running, half the memory; training in
+ *         mixed precision keeps a shadow in bf16 beside the masters.
+ * Owns    Names, the master block (if laid out), the shadow, packed panels, widened or
+ *         rounded copies. Not mapped files.
  * Shapes  Matrices are (out, in).
  * Errors  AT_ENOMEM; a name declared twice is our bug (AT_ASSERT).
  * Threads Const once loaded: shared freely.
@@ -47,10 +51,15 @@ typedef struct at_param {
     float deviation;
     struct at_param *tied_to;
     bool gathered;
-    size_t offset;       /* floats from the start of each block; a tied one has its owner's */
-    const float *data;   /* fp32, row-major; never NULL once allocated or loaded */
-    float *packed;       /* panels of the transpose (in, out) for products, or NULL */
-    size_t packed_panel; /* panel width they were packed for */
+    bool
+        compact; /* only at_product and at_embed read it, so it may be kept in bf16: set by who declares it */
+    size_t offset;         /* floats from the start of each block; a tied one has its owner's */
+    const float *data;     /* fp32, row-major; NULL where only data16 is kept, once allocated or loaded */
+    const at_bf16 *data16; /* the same numbers in bf16, or NULL; with masters their shadow */
+    float *packed;         /* panels of the transpose (in, out) for products, or NULL */
+    at_bf16 *packed16;     /* instead of them, where only data16 is kept */
+    size_t packed_panel;   /* panel width they were packed for */
+    void *own;             /* what data or data16 points to, when it is this row's own copy */
 } at_param;
 
 typedef struct at_params {
@@ -58,6 +67,7 @@ typedef struct at_params {
     size_t count, capacity;
     size_t total, decayed; /* floats of all, and of the decayed ones, which come first */
     float *block;          /* masters, or NULL */
+    at_bf16 *shadow;       /* of the masters, same offsets, or NULL */
 } at_params;
 
 /* A factor of products: rank 2 or more, the first dimension the outputs, all others the inputs together. */
@@ -76,7 +86,11 @@ void at_params_lay_out(at_params *params);             /* offsets, total, decaye
 at_status at_params_allocate(at_params *params);       /* lays out, zeroed masters, points data there */
 void at_params_init(at_params *params, uint64_t seed); /* needs masters; each by its name, so order is free */
 at_status at_param_pack(at_param *param,
-                        at_exec *exec);   /* for running; what it is tied to shares the panels */
+                        at_exec *exec); /* for running; what it is tied to shares the panels */
+/* Compact rows are kept in bf16 from now on, rounded to the nearest; for running. Forgets panels. */
+at_status at_params_compact(at_params *params, at_exec *exec);
+/* Sets the masters' shadow, making one first where there is none: after every change of the masters. */
+at_status at_params_shadow(at_params *params, at_exec *exec);
 void at_params_unpack(at_params *params); /* forgets all panels: the masters are about to change */
 
 /* The leaf of a parameter on this tape; its gradient is added at tape->grads + offset. */

@@ -137,6 +137,8 @@ static at_status declare_embedding(at_model *model, const struct naming *names, 
                           true};
     at_param *table, *positions = NULL;
     at_status st = at_params_add(&model->params, &spec, &table);
+    if (st == AT_OK)
+        table->compact = true;
     if (st == AT_OK && o->positions == LEARNED) {
         spec.name = names->positions;
         spec.shape = at_shape2(o->max_length, o->width);
@@ -159,7 +161,12 @@ static at_status declare_output(at_model *model, net *n)
                           (float)o->deviation,
                           NULL,
                           false};
-    return o->tied ? AT_OK : at_params_add(&model->params, &spec, &n->output);
+    if (o->tied)
+        return AT_OK;
+    at_status st = at_params_add(&model->params, &spec, &n->output);
+    if (st == AT_OK)
+        n->output->compact = true;
+    return st;
 }
 
 static at_status build(at_model *model)

@@ -101,6 +101,7 @@ static at_status declare_embedding(at_model *model, net *n)
     at_status st = at_params_add(&model->params, &spec, &table);
     if (st != AT_OK)
         return st;
+    table->compact = true;
     n->output = n->embedding.table = table;
     n->embedding.scale = sqrtf((float)o->width);
     if (o->positions == LEARNED) {

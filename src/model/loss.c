@@ -90,12 +90,18 @@ static void cross_entropy_backward(at_tape *tape, const at_node *node)
 
 const at_op at_op_cross_entropy = {"cross_entropy", cross_entropy_backward};
 
+/* What the chunks' products read. */
+typedef struct factors {
+    const float *x, *w; /* (N,D), (V,D) */
+    size_t d;
+    at_panels panels, back; /* of w^T, and of w: neither when w is read as it lies */
+} factors;
+
 /* One chunk: logits, losses, and while the logits' gradient is there, its two products. */
-static void run_chunk(at_tape *tape, cross_entropy *s, const at_var *x, const at_param *w,
-                      const float *panels, size_t rows)
+static void run_chunk(at_tape *tape, cross_entropy *s, const factors *f, size_t rows)
 {
-    size_t d = (size_t)w->shape.dim[1], v = s->vocabulary;
-    at_gemm g = {.a = x->data + s->first * d,
+    size_t d = f->d, v = s->vocabulary;
+    at_gemm g = {.a = f->x + s->first * d,
                  .a_row = d,
                  .a_col = 1,
                  .c = s->logits,
@@ -103,11 +109,13 @@ static void run_chunk(at_tape *tape, cross_entropy *s, const at_var *x, const at
                  .m = rows,
                  .n = v,
                  .k = d};
-    at_gemm_packed(tape->exec, &g, panels);
+    at_gemm_panels(tape->exec, &g, &f->panels);
     at_exec_gemm(tape->exec, &g);
     at_exec_rows(tape->exec, rows, 8, loss_rows, s);
     if (!s->d_x)
         return;
+    if (tape->mixed)
+        at_exec_round_bf16(tape->exec, s->logits, s->logits, rows * v);
     at_gemm back = {.a = s->logits,
                     .a_row = v,
                     .a_col = 1,
@@ -116,7 +124,10 @@ static void run_chunk(at_tape *tape, cross_entropy *s, const at_var *x, const at
                     .m = rows,
                     .n = d,
                     .k = v};
-    at_gemm_plain(tape->exec, &back, w->data, d);
+    if (f->back.narrow)
+        at_gemm_panels(tape->exec, &back, &f->back);
+    else
+        at_gemm_plain(tape->exec, &back, f->w, d);
     at_exec_gemm(tape->exec, &back);
     at_gemm weight = {.a = s->logits,
                       .a_row = 1,
@@ -127,8 +138,23 @@ static void run_chunk(at_tape *tape, cross_entropy *s, const at_var *x, const at
                       .n = d,
                       .k = rows,
                       .accumulate = s->first > 0};
-    at_gemm_plain(tape->exec, &weight, x->data + s->first * d, d);
+    at_gemm_plain(tape->exec, &weight, f->x + s->first * d, d);
     at_exec_gemm(tape->exec, &weight);
+}
+
+/* All chunks; the logits are borrowed. */
+static void run_chunks(at_tape *tape, cross_entropy *s, const at_var *x, const at_param *w)
+{
+    size_t n = (size_t)x->shape.dim[0];
+    float *rounded;
+    factors f = {.w = w->data, .d = (size_t)w->shape.dim[1]};
+    f.x = at_rounded(tape, x->data, n * f.d, &rounded);
+    if (at_panels_of(tape, w, &f.panels) && (!s->d_x || at_panels_back(tape, w, &f.back)) && f.x)
+        for (s->first = 0; s->first < n; s->first += CHUNK)
+            run_chunk(tape, s, &f, n - s->first < CHUNK ? n - s->first : CHUNK);
+    at_panels_return(tape, &f.panels);
+    at_panels_return(tape, &f.back);
+    at_tape_return(tape, rounded);
 }
 
 at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int32_t *targets,
@@ -146,7 +172,6 @@ at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int3
     cross_entropy *s = at_tape_saved(tape, 1, sizeof *s);
     float *losses = at_tape_saved(tape, n, sizeof *losses);
     float *logits = at_tape_borrow(tape, CHUNK * v);
-    float *panels = at_tape_borrow(tape, at_packed_size(tape->exec, d, v));
     float *d_x = recording ? at_tape_borrow(tape, n * d + 1) : NULL;
     float *d_w = recording ? at_tape_borrow(tape, v * d) : NULL;
     if (tape->status != AT_OK)
@@ -162,11 +187,10 @@ at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int3
                          options->z,
                          d_x,
                          d_w};
-    at_exec_pack(tape->exec, panels, w->data, 1, d, d, v);
-    for (s->first = 0; s->first < n; s->first += CHUNK)
-        run_chunk(tape, s, x, w, panels, n - s->first < CHUNK ? n - s->first : CHUNK);
-    at_tape_return(tape, panels);
+    run_chunks(tape, s, x, w);
     at_tape_return(tape, logits);
+    if (tape->status != AT_OK)
+        return NULL;
     *sum = 0;
     for (size_t i = 0; i < n; i++)
         *sum += (double)losses[i];

@@ -158,6 +158,7 @@ static at_status declare_embeddings(at_model *model, net *n)
     }
     if (st != AT_OK)
         return st;
+    source->compact = target->compact = n->output->compact = true;
     n->encoder.embedding.table = source;
     n->decoder.embedding.table = target;
     n->encoder.embedding.scale = n->decoder.embedding.scale = sqrtf((float)o->width);

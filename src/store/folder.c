@@ -79,11 +79,9 @@ static at_status check_tied(const at_safetensors *file, const at_param *p, const
                    file->path, p->name, p->tied_to->name);
 }
 
-/* Every parameter is there; *views: all can be used where they lie. */
-static at_status check_params(const at_safetensors *file, const at_params *params, bool *views,
-                              size_t *matched)
+/* Every parameter is there. */
+static at_status check_params(const at_safetensors *file, const at_params *params, size_t *matched)
 {
-    *views = true;
     *matched = 0;
     for (size_t i = 0; i < params->count; i++) {
         const at_param *p = params->list[i];
@@ -94,7 +92,6 @@ static at_status check_params(const at_safetensors *file, const at_params *param
         if (st != AT_OK)
             return st;
         *matched += tensor != NULL;
-        *views = *views && (p->tied_to || at_stored_view(tensor));
     }
     return AT_OK;
 }
@@ -131,26 +128,46 @@ static at_status copy_numbers(const at_safetensors *file, const at_params *param
     return AT_OK;
 }
 
-static at_status bind_numbers(const at_safetensors *file, at_model *model)
+/* Where the numbers of a row are from now on: in the file, if they can be read there, else in memory of its
+ * own. */
+static at_status bind_row(const at_safetensors *file, at_param *p, bool keep_bf16)
 {
-    bool views;
+    const at_stored *tensor = at_safetensors_find(file, p->name);
+    if (keep_bf16 && p->compact)
+        p->data16 = at_stored_view_bf16(tensor);
+    if (!p->data16)
+        p->data = at_stored_view(tensor);
+    if (p->data || p->data16)
+        return AT_OK;
+    size_t count = at_shape_count(p->shape);
+    float *own = at_alloc_aligned(count ? count : 1, sizeof *own);
+    if (!own)
+        return AT_ENOMEM;
+    p->own = own;
+    p->data = own;
+    return at_stored_floats(file, tensor, own);
+}
+
+static at_status bind_numbers(const at_safetensors *file, at_model *model, bool keep_bf16)
+{
     size_t matched;
     at_params *params = &model->params;
-    at_status st = check_params(file, params, &views, &matched);
+    at_status st = check_params(file, params, &matched);
     if (st == AT_OK && matched != file->count)
         st = check_unexpected(file, model);
-    if (st != AT_OK)
-        return st;
-    if (!views) {
-        st = at_params_allocate(params);
-        return st == AT_OK ? copy_numbers(file, params, params->block) : st;
-    }
-    for (size_t i = 0; i < params->count; i++) {
+    for (size_t i = 0; i < params->count && st == AT_OK; i++) {
         at_param *p = params->list[i];
-        const at_param *owner = p->tied_to ? p->tied_to : p;
-        p->data = at_stored_view(at_safetensors_find(file, owner->name));
+        if (!p->tied_to)
+            st = bind_row(file, p, keep_bf16);
     }
-    return AT_OK;
+    for (size_t i = 0; i < params->count && st == AT_OK; i++) {
+        at_param *p = params->list[i];
+        if (p->tied_to) {
+            p->data = p->tied_to->data;
+            p->data16 = p->tied_to->data16;
+        }
+    }
+    return st;
 }
 
 static at_status optional_section(const json_t *attend, const char *key, const json_t **section)
@@ -199,7 +216,7 @@ static at_status read_tokenizer(const char *path, at_folder *folder)
     return st;
 }
 
-at_status at_folder_load(const char *path, at_exec *exec, at_folder **folder)
+static at_status load(const char *path, at_exec *exec, at_weights weights, at_folder **folder)
 {
     *folder = NULL;
     at_folder *f = at_alloc_zero(1, sizeof *f);
@@ -209,9 +226,11 @@ at_status at_folder_load(const char *path, at_exec *exec, at_folder **folder)
     if (st == AT_OK)
         st = read_config(path, f);
     if (st == AT_OK)
-        st = bind_numbers(&f->weights, f->model);
+        st = bind_numbers(&f->weights, f->model, exec && weights != AT_WEIGHTS_FP32);
     if (st == AT_OK)
         st = read_tokenizer(path, f);
+    if (st == AT_OK && weights == AT_WEIGHTS_BF16)
+        st = at_params_compact(&f->model->params, exec);
     if (st == AT_OK && exec)
         st = at_model_pack(f->model, exec);
     if (st == AT_OK)
@@ -219,6 +238,17 @@ at_status at_folder_load(const char *path, at_exec *exec, at_folder **folder)
     else
         at_folder_free(f);
     return st;
+}
+
+at_status at_folder_load(const char *path, at_exec *exec, at_folder **folder)
+{
+    return load(path, exec, AT_WEIGHTS_STORED, folder);
+}
+
+at_status at_folder_load_as(const char *path, at_exec *exec, at_weights weights, at_folder **folder)
+{
+    AT_ASSERT(exec);
+    return load(path, exec, weights, folder);
 }
 
 void at_folder_free(at_folder *folder)
@@ -239,11 +269,12 @@ at_status at_folder_check_finite(const at_folder *folder)
         const at_param *p = params->list[i];
         size_t count = at_shape_count(p->shape);
         for (size_t k = 0; k < count; k++) {
-            if (!isfinite(p->data[k]))
+            float x = p->data ? p->data[k] : at_bf16_to_f32(p->data16[k]);
+            if (!isfinite(x))
                 return at_fail(
                     AT_ENUMBER,
                     "%s: tensor '%s': number %zu is %g; train it again or take a copy that is whole",
-                    folder->weights.path, p->name, k, (double)p->data[k]);
+                    folder->weights.path, p->name, k, (double)x);
         }
     }
     return AT_OK;
@@ -252,11 +283,10 @@ at_status at_folder_check_finite(const at_folder *folder)
 at_status at_folder_numbers(const char *path, const at_params *params, float *out)
 {
     at_safetensors file;
-    bool views;
     size_t matched;
     at_status st = open_weights(path, &file);
     if (st == AT_OK)
-        st = check_params(&file, params, &views, &matched);
+        st = check_params(&file, params, &matched);
     if (st == AT_OK)
         st = copy_numbers(&file, params, out);
     at_safetensors_close(&file);
@@ -279,9 +309,11 @@ static at_status write_weights(const char *path, const at_folder_content *conten
         st = at_fail(AT_ENOMEM, "%s: out of memory", path);
     for (size_t i = 0; st == AT_OK && i < params->count; i++) {
         const at_param *p = params->list[i];
-        if (!p->tied_to)
-            list[count++] = (at_save_tensor){p->name, p->shape, content->type,
-                                             content->numbers ? content->numbers + p->offset : p->data};
+        if (p->tied_to)
+            continue;
+        AT_ASSERT(content->numbers || p->data); /* what runs in bf16 is not what is saved */
+        list[count++] = (at_save_tensor){p->name, p->shape, content->type,
+                                         content->numbers ? content->numbers + p->offset : p->data};
     }
     for (size_t i = 0; st == AT_OK && i < extras.count; i++)
         list[count++] = extras.list[i];

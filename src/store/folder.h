@@ -32,8 +32,12 @@ typedef struct at_folder {
 } at_folder;
 
 /* exec not NULL: also packs what products read, for running (at_model_pack). Fp32 numbers stay in the
- * mapped file; a file in BF16, F16 or F64 is widened into the model's own block. */
+ * mapped file; so do matrices in BF16 when running, if products and embeddings alone read them (at_param's
+ * `compact`). All else is widened into memory of the model's own. */
 at_status at_folder_load(const char *path, at_exec *exec, at_folder **folder);
+/* The same with the matrices kept as the file has them, in fp32, or in bf16: rounded to the nearest, half
+ * the memory and its traffic. exec must not be NULL. */
+at_status at_folder_load_as(const char *path, at_exec *exec, at_weights weights, at_folder **folder);
 void at_folder_free(at_folder *folder);
 /* AT_ENUMBER naming the first tensor that holds a NaN or an infinity; reads every number. */
 at_status at_folder_check_finite(const at_folder *folder);

@@ -282,6 +282,12 @@ const float *at_stored_view(const at_stored *tensor)
     return tensor->type == AT_F32 && aligned ? (const float *)(const void *)tensor->data : NULL;
 }
 
+const at_bf16 *at_stored_view_bf16(const at_stored *tensor)
+{
+    bool aligned = (uintptr_t)tensor->data % _Alignof(at_bf16) == 0;
+    return tensor->type == AT_BF16 && aligned ? (const at_bf16 *)(const void *)tensor->data : NULL;
+}
+
 /* memcpy for each: nothing promises that a tensor begins at a multiple of its element. */
 static float widen(const unsigned char *at, at_type type)
 {

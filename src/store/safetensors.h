@@ -47,6 +47,7 @@ const char *at_safetensors_metadata(const at_safetensors *file, const char *key)
 
 /* The numbers as they lie in the file, when they are F32 and aligned; else NULL: use at_stored_floats. */
 const float *at_stored_view(const at_stored *tensor);
+const at_bf16 *at_stored_view_bf16(const at_stored *tensor); /* likewise, when they are BF16 */
 /* Copies, widening BF16, F16, narrowing F64, converting I32 and U8; AT_ENOSUP for other types. */
 at_status at_stored_floats(const at_safetensors *file, const at_stored *tensor, float *out);
 

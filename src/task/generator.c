@@ -69,7 +69,7 @@ at_status at_generator_open(const char *path, const at_open_options *options, at
     at_folder *folder = NULL;
     at_status st = at_exec_new(o.kernels, o.threads, &exec);
     if (st == AT_OK)
-        st = at_folder_load(path, exec, &folder);
+        st = at_folder_load_as(path, exec, o.weights, &folder);
     if (st == AT_OK) {
         st = new_generator(folder, exec, generator);
         if (st != AT_OK)

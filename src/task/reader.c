@@ -6,7 +6,7 @@ static at_status open_parts(at_reader *r, const char *folder, const at_open_opti
 {
     at_status st = at_exec_new(o->kernels, o->threads, &r->exec);
     if (st == AT_OK)
-        st = at_folder_load(folder, r->exec, &r->folder);
+        st = at_folder_load_as(folder, r->exec, o->weights, &r->folder);
     if (st == AT_OK && !r->folder->model->family->encode)
         st = at_fail(AT_ENOSUP, "%s: a %s has no encoder, which reads a text as a whole", folder,
                      r->folder->model->family->name);

@@ -78,7 +78,7 @@ at_status at_translator_open(const char *folder, const at_open_options *options,
         return st;
     st = at_exec_new(o.kernels, o.threads, &t->exec);
     if (st == AT_OK)
-        st = at_folder_load(folder, t->exec, &t->folder);
+        st = at_folder_load_as(folder, t->exec, o.weights, &t->folder);
     if (st == AT_OK)
         st = finish(t, translator);
     if (st != AT_OK) {

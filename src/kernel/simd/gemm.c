@@ -438,8 +438,10 @@ static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
     s.ahead_step = (ptrdiff_t)((g->a_col == 1 ? g->a_row : g->a_col) * sizeof(float));
     s.ahead_wrap =
         g->a_col == 1 ? (ptrdiff_t)(LINE * sizeof(float)) - (LINE - 1) * s.ahead_step : s.ahead_step;
-    for (size_t l = 0; l == 0 || l < g->k; l += K_BLOCK) {
-        s.k = g->k - l < K_BLOCK ? g->k - l : K_BLOCK;
+    /* bf16 for few rows needs no block of k: each panel is one stream out of memory. */
+    size_t block = s.few && g->b16 ? g->k + 1 : K_BLOCK;
+    for (size_t l = 0; l == 0 || l < g->k; l += block) {
+        s.k = g->k - l < block ? g->k - l : block;
         s.first = l == 0;
         s.last = l + s.k == g->k;
         if (m1 - m0 <= SHORT)

@@ -10,9 +10,9 @@
  * Numbers vec_fma rounds once. vec_max and vec_min give their second argument when either is NaN; comparisons
  * with NaN
  *         are false. vec_sum adds in one fixed order. What a lane gets depends on that lane alone, so a row's
- *         bits do not depend on where it begins. bf16 is a way to store numbers: vec_widen and vec_pairs
- *         make floats of it, vec_narrow rounds to the nearest, ties to even, and keeps NaN. Treat the end of a row by vec_load_n, never by a scalar loop
- *         of its own.
+ *         bits do not depend on where it begins: treat the end of a row by vec_load_n, never by a scalar loop
+ *         of its own. bf16 is a way to store numbers: vec_widen and vec_pairs make floats of it, vec_narrow
+ *         rounds to the nearest, ties to even, and keeps NaN.
  *
  *     for (size_t i = 0; i < n; i += AT_VEC) {
  *         size_t lanes = vec_lanes(n - i);
