@@ -189,8 +189,7 @@ static void products_are_those_of_the_widened_numbers(void **state)
             }
 }
 
-/* A weight rounded to bf16 is off by at most 2^-9 of itself, so a product is off by at most that of the sum of
- * its terms' sizes. */
+/* A weight rounded to bf16 is off by at most 2^-9 of itself: a product by as much of its terms' sizes. */
 static void rounded_weights_stay_within_their_bound(void **state)
 {
     (void)state;
