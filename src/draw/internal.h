@@ -6,6 +6,15 @@
 /* The files of page/, put into the program by cmake/embed.cmake. */
 extern const char at_draw_page_css[];
 extern const char at_draw_page_js[];
+extern const char at_draw_photo_css[];
+extern const char at_draw_photo_js[];
+
+/* A page up to the beginning of its body. also: more for the Content-Security-Policy, or NULL. */
+void at_draw_page_head(const char *title, const char *also, const char *style, at_buf *out);
+
+/* Appends the photo as a data URI, its longer side at most `side`. */
+struct at_image;
+at_status at_draw_photo(const struct at_image *photo, size_t side, at_buf *out);
 
 /* Appends base64 of a map's weights in 1/65535, little-endian 16-bit numbers: how many each row keeps, then
  * all columns, then all weights. Keeps at most `most` of a row, the largest ones; zeros are left out. */

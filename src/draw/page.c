@@ -122,16 +122,17 @@ static void put_model(const at_page_model *m, size_t most, at_buf *out)
     at_buf_text(out, "]}");
 }
 
-static void put_head(const char *title, at_buf *out)
+void at_draw_page_head(const char *title, const char *also, const char *style, at_buf *out)
 {
     at_buf_text(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                     "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                     "style-src 'unsafe-inline'; script-src 'unsafe-inline'");
+    at_buf_printf(out, "%s%s", also ? "; " : "", also ? also : "");
+    at_buf_text(out, "\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
     at_draw_escape(title, out);
     at_buf_text(out, "</title>\n<style>\n");
-    at_buf_text(out, at_draw_page_css);
+    at_buf_text(out, style);
     at_buf_text(out, "</style>\n</head>\n<body>\n");
 }
 
@@ -143,7 +144,7 @@ at_status at_page_html(const at_page *page, at_buf *out)
         return st;
     size_t most = (page->entries ? page->entries : ENTRIES) / rows;
     const char *title = page->title ? page->title : "Attention";
-    put_head(title, out);
+    at_draw_page_head(title, NULL, at_draw_page_css, out);
     at_buf_text(out, "<noscript>This page draws with JavaScript, which is off here; "
                      "attend show --svg makes a picture without.</noscript>\n"
                      "<script type=\"application/json\" id=\"data\">{");
