@@ -3,6 +3,8 @@ BUILD ?= build
 PREFIX ?= /usr/local
 MODEL ?= models/tatoeba-en-zh
 SENTENCE ?= Tom chases Jerry.
+# More for tools/bench.py, such as BENCH=--quick
+BENCH ?=
 
 .PHONY: all build configure program setup setup-lint demo test lint format bench install clean
 
@@ -39,7 +41,7 @@ format: setup-lint
 	@find src tests include bench -name '*.[ch]' -exec clang-format -i {} +
 
 bench: build
-	@tools/bench.sh $(BUILD)
+	@tools/bench.py $(BUILD) --write $(BENCH)
 
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)

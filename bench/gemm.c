@@ -2,19 +2,27 @@
  *
  * First the peak: multiply-adds on registers alone, on all threads. Then the products that a Transformer
  * is made of, each with B packed and with B as a plain matrix, in GFLOP/s and as a share of the peak of all
- * threads.
+ * threads; and, where the build has found oneDNN, its dnnl_sgemm in turn with ours. oneDNN's threads are
+ * OpenMP's: set OMP_NUM_THREADS to the same number.
  *
- *     gemm [THREADS]                  # default 1; ATTEND_KERNELS=avx2 chooses the kernels
+ *     gemm [THREADS] [--json] [--quick] [--peaks]  # default 1 thread; --peaks: no products
+ *     ATTEND_KERNELS=avx2 gemm                     # chooses the kernels
  */
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "kernel/exec.h"
+#ifdef AT_HAVE_DNNL
+#include <dnnl.h>
+#endif
 
-static const double SECONDS_A_SHAPE = 0.25;
+enum { PACKED, PLAIN, ONEDNN, WAYS, ROUNDS = 3 };
 
 typedef struct shape {
     const char *what;
@@ -22,18 +30,54 @@ typedef struct shape {
     bool transposed;
 } shape;
 
-/* GFLOP/s in the best of the runs. */
-static double speed(at_exec *exec, const at_gemm *g)
+/* One way to a product; what it needs. */
+typedef struct product {
+    at_exec *exec;
+    at_gemm ways[2]; /* PACKED, PLAIN */
+    const shape *s;
+    const float *a, *b;
+    float *c;
+} product;
+
+static void run(const product *p, int way)
 {
-    double best = 1e9, end = at_clock() + SECONDS_A_SHAPE;
-    int runs = 0;
+    if (way != ONEDNN) {
+        at_exec_gemm(p->exec, &p->ways[way]);
+        return;
+    }
+#ifdef AT_HAVE_DNNL
+    dnnl_dim_t m = (dnnl_dim_t)p->s->m, n = (dnnl_dim_t)p->s->n, k = (dnnl_dim_t)p->s->k;
+    bool t = p->s->transposed;
+    if (dnnl_sgemm(t ? 'T' : 'N', 'N', m, n, k, 1, p->a, t ? m : k, p->b, n, 0, p->c, n) != dnnl_success)
+        exit(1);
+#endif
+}
+
+/* Processor time where one thread does all, which other work on the machine disturbs little. */
+static double now(const product *p)
+{
+    if (p->exec->threads > 1)
+        return at_clock();
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Seconds of a run: the fastest of the batches in this slice, each long beside the clock's own time. */
+static double fastest(const product *p, int way, double slice)
+{
+    static const double A_BATCH = 1e-4;
+    double begin = now(p), best = 1e9, start;
+    run(p, way);
+    int runs = 1 + (int)(A_BATCH / (now(p) - begin + 1e-7)), batches = 0;
     do {
-        double start = at_clock();
-        at_exec_gemm(exec, g);
-        double took = at_clock() - start;
+        start = now(p);
+        for (int i = 0; i < runs; i++)
+            run(p, way);
+        double took = (now(p) - start) / runs;
         best = took < best ? took : best;
-    } while (at_clock() < end || ++runs < 2);
-    return 2.0 * (double)g->m * (double)g->n * (double)g->k / best / 1e9;
+    } while (start - begin < slice || ++batches < 2);
+    return best;
 }
 
 static float *filled(size_t n)
@@ -47,7 +91,41 @@ static float *filled(size_t n)
     return x;
 }
 
-static void measure(at_exec *exec, const shape *s, double peak_rate)
+/* oneDNN is compared with where it takes as many threads as we do: OMP_NUM_THREADS says so. */
+static bool has(const at_exec *exec, int way)
+{
+#ifdef AT_HAVE_DNNL
+    const char *threads = getenv("OMP_NUM_THREADS");
+    return way != ONEDNN || (threads && atoi(threads) == exec->threads);
+#else
+    (void)exec;
+    return way != ONEDNN;
+#endif
+}
+
+static void report(const at_exec *exec, const shape *s, const double rates[WAYS], double peak_rate,
+                   json_t *rows)
+{
+    if (rows) {
+        json_t *row = json_pack("{s:s,s:i,s:i,s:i,s:f,s:f,s:f}", "case", s->what, "m", (int)s->m, "k",
+                                (int)s->k, "n", (int)s->n, "packed", rates[PACKED], "plain", rates[PLAIN],
+                                "share", peak_rate > 0 ? rates[PACKED] / peak_rate : 0);
+        if (has(exec, ONEDNN))
+            json_object_set_new(row, "onednn", json_real(rates[ONEDNN]));
+        json_array_append_new(rows, row);
+        return;
+    }
+    printf("%-26s %6zu x %5zu x %5zu", s->what, s->m, s->k, s->n);
+    static const char *const names[] = {"packed", "plain", "oneDNN"};
+    for (int way = 0; has(exec, way) && way < WAYS; way++) {
+        printf("   %s %6.1f GFLOP/s", names[way], rates[way]);
+        if (peak_rate > 0)
+            printf(" %3.0f %%", 100 * rates[way] / peak_rate);
+    }
+    printf("\n");
+}
+
+static void measure(at_exec *exec, const shape *s, double peak_rate, double slice, json_t *rows)
 {
     float *a = filled(s->m * s->k), *b = filled(s->k * s->n), *c = filled(s->m * s->n);
     float *packed = filled(at_packed_size(exec, s->k, s->n));
@@ -59,18 +137,19 @@ static void measure(at_exec *exec, const shape *s, double peak_rate)
                  .m = s->m,
                  .n = s->n,
                  .k = s->k};
+    product p = {.exec = exec, .ways = {g, g}, .s = s, .a = a, .b = b, .c = c};
     at_exec_pack(exec, packed, b, s->n, 1, s->k, s->n);
-    at_gemm_packed(exec, &g, packed);
-    double with_packed = speed(exec, &g);
-    at_gemm_plain(exec, &g, b, s->n);
-    double with_plain = speed(exec, &g);
-    printf("%-26s %6zu x %5zu x %5zu   packed %6.1f GFLOP/s", s->what, s->m, s->k, s->n, with_packed);
-    if (peak_rate > 0)
-        printf(" %3.0f %%", 100 * with_packed / peak_rate);
-    printf("   plain %6.1f GFLOP/s", with_plain);
-    if (peak_rate > 0)
-        printf(" %3.0f %%", 100 * with_plain / peak_rate);
-    printf("\n");
+    at_gemm_packed(exec, &p.ways[PACKED], packed);
+    at_gemm_plain(exec, &p.ways[PLAIN], b, s->n);
+    double best[WAYS] = {1e9, 1e9, 1e9}, flop = 2e-9 * (double)s->m * (double)s->n * (double)s->k;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int way = 0; way < WAYS; way++) {
+            double took = has(exec, way) ? fastest(&p, way, slice) : 1e9;
+            best[way] = took < best[way] ? took : best[way];
+        }
+    }
+    double rates[WAYS] = {flop / best[PACKED], flop / best[PLAIN], flop / best[ONEDNN]};
+    report(exec, s, rates, peak_rate, rows);
     at_free_aligned(a);
     at_free_aligned(b);
     at_free_aligned(c);
@@ -100,21 +179,39 @@ int main(int count, char **arguments)
                                    {"logits weight gradient", 10000, 128, 4096, true},
                                    {"logits weight, 256 rows", 10000, 128, 256, true},
                                    {"10000 rows", 10000, 128, 256, false}};
-    at_exec *exec;
-    if (at_exec_new(NULL, count > 1 ? atoi(arguments[1]) : 1, &exec) != AT_OK) {
-        fprintf(stderr, "%s\n", at_error_message());
-        return 1;
+    int threads = 1;
+    bool json = false, quick = false, all = true;
+    for (int i = 1; i < count; i++) {
+        json = json || strcmp(arguments[i], "--json") == 0;
+        quick = quick || strcmp(arguments[i], "--quick") == 0;
+        all = all && strcmp(arguments[i], "--peaks") != 0;
+        threads = atoi(arguments[i]) > 0 ? atoi(arguments[i]) : threads;
     }
+    at_exec *exec;
     double rate, memory;
-    if (at_exec_peaks(exec, &rate, &memory) != AT_OK) {
+    if (at_exec_new(NULL, threads, &exec) != AT_OK || at_exec_peaks(exec, &rate, &memory) != AT_OK) {
         fprintf(stderr, "%s\n", at_error_message());
         return 1;
     }
     rate /= 1e9;
-    printf("%s; kernels %s; %d threads; peak %.1f GFLOP/s, memory %.1f GB/s\n", at_cpu_name(),
-           exec->kernels->name, exec->threads, rate, memory / 1e9);
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        measure(exec, &shapes[i], rate);
+    json_t *rows = json ? json_array() : NULL;
+    if (!json)
+        printf("%s; kernels %s; %d threads; peak %.1f GFLOP/s, memory %.1f GB/s\n", at_cpu_name(),
+               exec->kernels->name, exec->threads, rate, memory / 1e9);
+    for (size_t i = 0; all && i < sizeof shapes / sizeof *shapes; i++)
+        measure(exec, &shapes[i], rate, quick ? 0.005 : 0.1, rows);
+    if (json) {
+        json_t *answer =
+            json_pack("{s:s,s:i,s:f,s:f,s:o}", "kernels", exec->kernels->name, "threads", exec->threads,
+                      "peak_gflops", rate, "peak_gbytes", memory / 1e9, "rows", rows);
+#ifdef AT_HAVE_DNNL
+        const dnnl_version_t *v = dnnl_version();
+        json_object_set_new(answer, "onednn", json_sprintf("%d.%d.%d", v->major, v->minor, v->patch));
+#endif
+        json_dumpf(answer, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+        printf("\n");
+        json_decref(answer);
+    }
     at_exec_free(exec);
     return 0;
 }

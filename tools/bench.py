@@ -1,0 +1,371 @@
+#!/usr/bin/env python3
+"""The speed of this machine with attend: every kernel, every whole task, beside the plain-C reference and the peers.
+
+    tools/bench.py [BUILD] [--quick] [--threads 2,1] [--rounds 2] [--only PARTS] [--cpus 0,1] [--write | --out FILE]
+
+Parts: kernels, products, attention, lengths, translate, train, generate. A peer is compared with where it is there:
+oneDNN when the build has found it; PyTorch and CTranslate2 when ATTEND_PEERS names a Python that has them and
+ATTEND_PEER_SCRIPTS the folder of sdpa_torch.py, translate_ct2.py, translate_torch.py and lm_torch.py; for trainings
+ATTEND_DATA names the folder that holds multi30k and tinyshakespeare. Ours and the peer run in turn, A B A B, with the
+same number of threads on the same cores, and ratios are of medians. The reference is ours with --kernels ref, run once.
+
+--write (make bench) writes docs/performance.md, with docs/performance-notes.md in it, which is kept by hand, and
+docs/pictures/attention-lengths.svg; without it the tables go to standard output only. --quick takes less than three
+minutes where nothing else runs: oneDNN is the only peer, slices are short. The whole takes about half an hour.
+"""
+import argparse
+import datetime
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+PARTS = ["kernels", "products", "attention", "lengths", "translate", "train", "generate"]
+
+
+def parse():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("build", nargs="?", default=os.path.join(ROOT, "build"))
+    p.add_argument("--quick", action="store_true")
+    p.add_argument("--threads", default="2,1")
+    p.add_argument("--rounds", type=int, default=0, help="of ours and the peer in turn; 0: 2, with --quick 1")
+    p.add_argument("--only", default=",".join(PARTS))
+    p.add_argument("--cpus", help="cores to run on; otherwise as many as threads, the first that this process may use")
+    p.add_argument("--write", action="store_true")
+    p.add_argument("--out")
+    p.add_argument("--peers", default=os.environ.get("ATTEND_PEERS"))
+    p.add_argument("--scripts", default=os.environ.get("ATTEND_PEER_SCRIPTS"))
+    p.add_argument("--data", default=os.environ.get("ATTEND_DATA"))
+    o = p.parse_args()
+    o.program = os.path.join(o.build, "attend")
+    o.threads = [int(t) for t in o.threads.split(",")]
+    o.only = o.only.split(",")
+    unknown = set(o.only) - set(PARTS)
+    if unknown:
+        p.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    o.rounds = o.rounds or (1 if o.quick else 2)
+    o.out = o.out or (os.path.join(ROOT, "docs", "performance.md") if o.write else None)
+    o.seconds = 0.15 if o.quick else 1.5
+    o.seen = {}
+    return o
+
+
+# --- Running things -----------------------------------------------------------------------------
+
+
+def cores(o, threads):
+    """The cores for so many threads."""
+    mine = sorted(os.sched_getaffinity(0))
+    chosen = [int(c) for c in o.cpus.split(",")] if o.cpus else mine
+    return set(chosen[:threads]) & set(mine) or set(mine)
+
+
+def run(o, threads, *words):
+    """Standard output of a command on its cores; None, and a line on stderr, when it failed. o.held: the MB it held."""
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        with subprocess.Popen([str(w) for w in words], stdout=out, stderr=err, env=environment,
+                              preexec_fn=lambda: os.sched_setaffinity(0, cores(o, threads))) as child:
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        o.held = used.ru_maxrss / 1024
+        out.seek(0)
+        err.seek(0)
+        o.said = err.read()
+        if child.returncode == 0:
+            return out.read()
+    last = o.said.strip().splitlines()[-1:] or ["no message"]
+    print(f"{' '.join(os.path.basename(str(w)) for w in words[:3])}: {last[0]}", file=sys.stderr, flush=True)
+    return None
+
+
+def ours(o, threads, job, *more, seconds=None, kernels=None):
+    words = [o.program, "bench", job, "--json", "--threads", threads, "--seconds", seconds or o.seconds, *more]
+    text = run(o, threads, *words, *(["--kernels", kernels] if kernels else []))
+    return json.loads(text) if text else {"rows": []}
+
+
+def peer(o, threads, script, *words):
+    """Lines of a peer's script; none where it is not there."""
+    folder = os.path.join(ROOT, "bench", "peers") if script == "gru_torch.py" else o.scripts
+    if not o.peers or not folder or not os.path.exists(os.path.join(folder, script)):
+        return []
+    if "peers" not in o.seen:
+        ask = "import importlib.metadata as m\nfor n in 'torch', 'ctranslate2':\n print(n, m.version(n))"
+        o.seen["peers"] = (run(o, 1, o.peers, "-c", ask) or "").splitlines()
+    return (run(o, threads, o.peers, os.path.join(folder, script), *words) or "").splitlines()
+
+
+def in_turn(o, one, other):
+    """Medians by case of both, A B A B. Each gives {case: figure}."""
+    runs = ([], [])
+    for _ in range(o.rounds):
+        runs[0].append(one())
+        runs[1].append(other())
+    return [{case: statistics.median(r[case] for r in rs if case in r) for case in rs[0]} for rs in runs]
+
+
+# --- Tables -------------------------------------------------------------------------------------
+
+
+def figure(x):
+    if x is None:
+        return "–"
+    return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.1f}" if abs(x) >= 10 else f"{x:.2f}"
+
+
+def ratio(a, b):
+    return f"{a / b:.2f}" if a is not None and b else "–"
+
+
+def share(x):
+    return "–" if x is None else f"{100 * x:.0f} %"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+HEAD = ["case", "ours", "plain C", "ours / plain C", "peer", "ours / peer", "share of the peak"]
+
+
+def rates(mine, reference, theirs, shares):
+    """Rows of HEAD from figures by case; ratios above 1 are in our favour, of memory too."""
+    def times(case, x, y):
+        return ratio(y, x) if "peak MB" in case else ratio(x, y)
+
+    return [[case, figure(x), figure(reference.get(case)), times(case, x, reference.get(case)), figure(theirs.get(case)),
+             times(case, x, theirs.get(case)), share(shares.get(case))] for case, x in mine.items()]
+
+
+# --- Parts --------------------------------------------------------------------------------------
+
+
+def kernels(o):
+    text = run(o, 1, os.path.join(o.build, "bench_kernels"), "--json", *(["--quick"] if o.quick else []))
+    if not text:
+        return []
+    r = json.loads(text)
+    rows = [[k["case"], f"{k['us']:.1f}", f"{k['ref_us']:.1f}", ratio(k["ref_us"], k["us"]),
+             f"{k['rate']:.1f} {k['unit']}", share(k["share"])] for k in r["rows"]]
+    return ["## Kernels", "",
+            f"Set {r['kernels']}, one thread, processor time of 32,768 numbers (64 rows of 512) where nothing else is said; in "
+            f"cache, so a share of what memory gives ({r['peak_gbytes']:.1f} GB/s) may pass 100 %. Registers: "
+            f"{r['peak_gflops']:.1f} GFLOP/s.", "",
+            *table(["kernel", "µs", "plain C, µs", "times", "rate", "share of the peak"], rows), ""]
+
+
+def products(o):
+    lines = ["## Products", ""]
+    for t in o.threads:
+        text = run(o, t, os.path.join(o.build, "bench_gemm"), t, "--json", *(["--quick"] if o.quick else []))
+        if not text:
+            continue
+        r = json.loads(text)
+        if "onednn" in r:
+            o.seen["onednn"] = r["onednn"]
+        rows = [[k["case"], f"{k['m']} × {k['k']} × {k['n']}", figure(k["packed"]), figure(k["plain"]),
+                 figure(k.get("onednn")), ratio(k["packed"], k.get("onednn")), share(k["share"])] for k in r["rows"]]
+        lines += [f"Threads: {t}; GFLOP/s, the fastest of many runs; registers reach {r['peak_gflops']:.1f}.", "",
+                  *table(["product", "m × k × n", "B packed", "B as it lies", "oneDNN", "packed / oneDNN",
+                          "share of the peak"], rows), ""]
+    return lines
+
+
+def attention_peer(o, t):
+    found = {}
+    for line in peer(o, t, "sdpa_torch.py", t):
+        case = re.match(r"(\S+) +float32 +fwd +\S+ ms +([\d.]+) GF/s(?: +fwd\+bwd +\S+ ms +([\d.]+) GF/s)?", line)
+        if case:
+            found[case[1] + ", forward"] = float(case[2])
+            if case[3]:
+                found[case[1] + ", and backward"] = float(case[3])
+    return found
+
+
+def attention_rates(answer):
+    found = {}
+    for row in answer["rows"]:
+        found[row["case"] + ", forward"] = row["forward_gflops"]
+        if "both_gflops" in row:
+            found[row["case"] + ", and backward"] = row["both_gflops"]
+    return found
+
+
+def attention(o):
+    lines = ["## Attention alone", "", "GFLOP/s of the useful work, fp32; peer: PyTorch's scaled_dot_product_attention.", ""]
+    short = ["translate-train", "char-lm", "bert-128", "decode-1x1k"]
+    for t in o.threads:
+        def mine(t=t):
+            if not o.quick:
+                return attention_rates(ours(o, t, "attention"))
+            return attention_rates({"rows": [r for c in short for r in ours(o, t, "attention", "--size", c)["rows"]]})
+        a, b = in_turn(o, mine, lambda t=t: {} if o.quick else attention_peer(o, t))
+        reference = attention_rates({"rows": [r for c in (short[:2] if o.quick else short) for r in ours(
+            o, t, "attention", "--size", c, seconds=0.05, kernels="ref")["rows"]]})
+        peak = peaks(o, t)[0]
+        lines += [f"Threads: {t}.", "", *table(HEAD, rates(a, reference, b, {c: x / peak for c, x in a.items()})), ""]
+    return lines
+
+
+def lengths(o):
+    t = max(o.threads)
+    svg = os.path.join(ROOT, "docs", "pictures", "attention-lengths.svg")
+    if o.quick:
+        rows = [r for n in (64, 256, 1024) for r in ours(o, t, "lengths", "--size", n)["rows"]]
+    else:
+        rows = ours(o, t, "lengths", *(["--svg", svg] if o.write else []), seconds=0.5)["rows"]
+    body = [[f"{r['length']:,.0f}", figure(r["forward_ms"]), figure(r["both_ms"]), figure(r["held_mb"]),
+             figure(r["weights_mb"])] for r in rows]
+    picture = ["![Time and memory by length](pictures/attention-lengths.svg)", ""] if o.write and not o.quick else []
+    return ["## Time and memory by length", "", f"8 heads of width 64, one sequence, fp32, threads: {t}.", "",
+            *table(["rows", "forward, ms", "and backward, ms", "held between, MB", "a matrix of weights, MB"], body), "",
+            *picture]
+
+
+def translate_peer(o, t):
+    found = {}
+    for line in peer(o, t, "translate_ct2.py", t):
+        case = re.match(r"(\S+) +float32 +batch +(\d+) beam (\d+): +([\d.]+) tokens/s", line)
+        if case:
+            found[f"{case[1]}, batch {case[2]}, beam {case[3]}"] = float(case[4])
+    return found
+
+
+def translate_rates(answer):
+    return {f"{r['size']}, batch {r['batch']}, beam {r['beam']}": r["tokens_per_s"] for r in answer["rows"]}
+
+
+def translate(o):
+    lines = ["## Translating", "", "Tokens/s, fp32, random weights, 30 pieces to 30 pieces; peer: CTranslate2.", ""]
+    sizes = ["tiny"] if o.quick else ["tiny", "base", "gru"]
+    for t in o.threads:
+        def mine(t=t):
+            return translate_rates({"rows": [r for s in sizes for r in ours(o, t, "translate", "--size", s)["rows"]]})
+        a, b = in_turn(o, mine, lambda t=t: {} if o.quick else translate_peer(o, t))
+        reference = {} if o.quick else translate_rates(
+            ours(o, t, "translate", "--size", "tiny", seconds=0.01, kernels="ref"))
+        lines += [f"Threads: {t}.", "", *table(HEAD[:-1], [row[:-1] for row in rates(a, reference, b, {})]), ""]
+    return lines
+
+
+def torch_training(o, t):
+    """The peers' tokens/s, each where its data is there."""
+    found = {}
+    if o.data and os.path.isdir(os.path.join(o.data, "multi30k")):
+        text = peer(o, t, "translate_torch.py", os.path.join(o.data, "multi30k"), "--threads", t, "--steps", 100)
+        speeds = re.findall(r"loss \S+ (\d+) target tokens/s", "\n".join(text))
+        if speeds:
+            found["tiny"] = float(speeds[-1])
+            found["tiny, peak MB"] = o.held
+    if o.data and os.path.exists(os.path.join(o.data, "tinyshakespeare", "input.txt")):
+        text = peer(o, t, "lm_torch.py", os.path.join(o.data, "tinyshakespeare", "input.txt"), "--steps", 150, "--threads", t)
+        speeds = re.findall(r"step \d+ loss \S+ (\d+) tokens/s", "\n".join(text))
+        if speeds:
+            found["char"] = float(speeds[-1])
+    speeds = re.findall(r"gru +float32 +(\d+) target", "\n".join(peer(o, t, "gru_torch.py", "--seconds", 10, "--threads", t)))
+    if speeds:
+        found["gru"] = float(speeds[-1])
+    return found
+
+
+def our_training(o, t, shares):
+    found = {}
+    for size in ["char"] if o.quick else ["tiny", "char", "gru"]:
+        for r in ours(o, t, "train", "--size", size, seconds=1 if o.quick else 10)["rows"]:
+            found[size] = r["target_tokens_per_s"]
+            if size == "tiny":
+                found["tiny, peak MB"] = r["peak_mb"]
+    for size in found if not shares else []:
+        if "peak" not in size:
+            shares[size] = profiled_share(o, t, size)
+    return found
+
+
+def profiled_share(o, t, size):
+    """FLOP/s of a whole step as a share of the peak, as --profile says it."""
+    run(o, t, o.program, "bench", "train", "--size", size, "--threads", t, "--seconds", 0.5, "--profile")
+    line = next((x for x in o.said.splitlines() if x.startswith("together")), "")
+    said = re.findall(r"([\d.]+) %", line)  # of the time, of the peak of operations, of that of bytes
+    return float(said[1]) / 100 if len(said) > 1 else None
+
+
+def train(o):
+    lines = ["## Training", "", "Target tokens/s, fp32, whole steps; peer: PyTorch eager, the same sizes and batches.", ""]
+    for t in o.threads:
+        shares = {}
+        a, b = in_turn(o, lambda t=t, s=shares: our_training(o, t, s), lambda t=t: {} if o.quick else torch_training(o, t))
+        rows = ours(o, t, "train", "--size", "char", seconds=0.01, kernels="ref")["rows"]
+        reference = {"char": rows[0]["target_tokens_per_s"]} if rows else {}
+        lines += [f"Threads: {t}.", "", *table(HEAD, rates(a, reference, b, shares)), ""]
+    return lines
+
+
+def generate(o):
+    lines = ["## Generating", "", "Tokens/s, fp32, random weights, nanoGPT's character model for a CPU.", ""]
+    for t in o.threads:
+        def found(answer):
+            return {f"{r.get('size', r.get('case'))}, batch {r.get('batch', 1)}": r["tokens_per_s"] for r in answer["rows"]}
+        a = found(ours(o, t, "generate"))
+        reference = found(ours(o, t, "generate", seconds=0.01, kernels="ref"))
+        lines += [f"Threads: {t}.", "", *table(HEAD[:4], [row[:4] for row in rates(a, reference, {}, {})]), ""]
+    return lines
+
+
+# --- The page -----------------------------------------------------------------------------------
+
+
+def peaks(o, t):
+    """GFLOP/s and GB/s that so many threads reach."""
+    if ("peaks", t) not in o.seen:
+        text = run(o, t, os.path.join(o.build, "bench_gemm"), t, "--json", "--peaks")
+        r = json.loads(text) if text else {"peak_gflops": float("nan"), "peak_gbytes": float("nan")}
+        o.seen["peaks", t] = (r["peak_gflops"], r["peak_gbytes"])
+    return o.seen["peaks", t]
+
+
+def machine(o, began):
+    info = json.loads(run(o, 1, o.program, "info", "--json") or "{}")
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "unknown CPU")
+    versions = [f"attend {info.get('version')}", str(info.get("compiler")), *o.seen.get("peers", [])]
+    versions += [f"oneDNN {o.seen['onednn']}"] if "onednn" in o.seen else []
+    reach = "; ".join(f"{t} thread{'s' * (t > 1)}: {peaks(o, t)[0]:.1f} GFLOP/s fp32 from registers, {peaks(o, t)[1]:.1f} GB/s "
+                      "read from memory" for t in sorted(o.threads))
+    return [f"- {model}, {os.cpu_count()} cores, {info.get('cpu')}; kernels {info.get('kernels')}",
+            f"- {', '.join(versions)}", f"- {reach}",
+            f"- {datetime.date.today().isoformat()}; load at the beginning {began:.1f}, at the end {os.getloadavg()[0]:.1f}", ""]
+
+
+def notes():
+    path = os.path.join(ROOT, "docs", "performance-notes.md")
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as f:
+        return f.read().splitlines()
+
+
+def main():
+    o = parse()
+    began = os.getloadavg()[0]
+    parts = []
+    for name in PARTS:
+        if name in o.only:
+            lines = globals()[name](o)
+            print("\n".join(lines), flush=True)
+            parts += lines
+    head = ["# Performance", "", f"Written by `tools/bench.py{' --quick' * o.quick} --write`; ratios above 1 are in our "
+            "favour. Machines are shared: figures of one run are to be compared with each other only.", "", *machine(o, began)]
+    print("\n".join(head[4:]), flush=True)
+    if o.out:
+        with open(o.out, "w", encoding="utf-8", newline="\n") as f:
+            f.write("\n".join(head + parts + notes()).rstrip("\n") + "\n")
+
+
+if __name__ == "__main__":
+    main()
