@@ -26,23 +26,44 @@ bool at_training_knows(const char *key)
     return section_has("train", at_train_fields, key) || section_has("data", at_data_fields, key) ||
            section_has("tokenizer", at_tokenizer_fields, key) ||
            section_has("tokenizer.preprocess", at_preprocess_fields, key) ||
-           section_has("decode", at_beam_fields, key);
+           section_has("decode", at_beam_fields, key) || section_has("pictures", at_picture_fields, key) ||
+           section_has("augment", at_augment_fields, key);
 }
 
 static at_status default_all(at_training *t)
 {
-    t->sections[0] = (at_section){"model", t->family->fields, t->model_options, in_model};
-    t->sections[1] = (at_section){"tokenizer", at_tokenizer_fields, &t->pieces, in_tokenizer};
-    t->sections[2] = (at_section){"tokenizer.preprocess", at_preprocess_fields, &t->preprocess, NULL};
-    t->sections[3] = (at_section){"data", at_data_fields, &t->data, in_data};
-    t->sections[4] = (at_section){"train", at_train_fields, &t->train, NULL};
-    t->sections[5] = (at_section){"decode", at_beam_fields, &t->decode, NULL};
-    t->recipe = (at_recipe){t->sections, AT_TRAINING_SECTIONS};
-    for (size_t i = 0; i < AT_TRAINING_SECTIONS; i++) {
+    const at_section model = {"model", t->family->fields, t->model_options, in_model};
+    const at_section texts[] = {model,
+                                {"tokenizer", at_tokenizer_fields, &t->pieces, in_tokenizer},
+                                {"tokenizer.preprocess", at_preprocess_fields, &t->preprocess, NULL},
+                                {"data", at_data_fields, &t->data, in_data},
+                                {"train", at_train_fields, &t->train, NULL},
+                                {"decode", at_beam_fields, &t->decode, NULL}};
+    const at_section pictures[] = {model,
+                                   {"data", at_data_fields, &t->data, in_data},
+                                   {"pictures", at_picture_fields, &t->pictures, NULL},
+                                   {"augment", at_augment_fields, &t->augment, NULL},
+                                   {"train", at_train_fields, &t->train, NULL}};
+    size_t count = t->family->pixels ? sizeof pictures / sizeof *pictures : sizeof texts / sizeof *texts;
+    memcpy(t->sections, t->family->pixels ? pictures : texts, count * sizeof *t->sections);
+    t->recipe = (at_recipe){t->sections, count};
+    for (size_t i = 0; i < count; i++) {
         at_status st = at_fields_default(t->sections[i].fields, t->sections[i].target);
         if (st != AT_OK)
             return st;
     }
+    return AT_OK;
+}
+
+/* A section that this kind of family does not read would be without effect. */
+static at_status check_sections(const at_training *t, const json_t *root)
+{
+    static const char *const names[2][2] = {{"pictures", "augment"}, {"tokenizer", "decode"}};
+    bool pictures = t->family->pixels != NULL;
+    for (int i = 0; i < 2; i++)
+        if (json_object_get(root, names[pictures][i]))
+            return at_fail(AT_EARG, "section '%s': a %s learns from %s", names[pictures][i], t->family->name,
+                           pictures ? "pictures" : "texts");
     return AT_OK;
 }
 
@@ -68,6 +89,8 @@ static at_status read_root(at_training *t, const json_t *root)
         return st;
     t->model_options = at_alloc_zero(1, t->family->options_size);
     st = t->model_options ? default_all(t) : AT_ENOMEM;
+    if (st == AT_OK)
+        st = check_sections(t, root);
     if (st == AT_OK)
         st = at_recipe_apply(&t->recipe, root);
     if (st == AT_OK)
@@ -106,7 +129,8 @@ static at_status change_family(at_training *t, json_t *root, const char *name)
 
 at_status at_training_read(at_training *t, const char *path, const char *family)
 {
-    static const char *const names[] = {"model", "tokenizer", "data", "train", "decode", NULL};
+    static const char *const names[] = {"model",  "tokenizer", "data",    "train",
+                                        "decode", "pictures",  "augment", NULL};
     json_t *root;
     at_status st = at_recipe_load(path, names, &root);
     if (st != AT_OK)
@@ -316,13 +340,15 @@ static at_status check_layout(const at_training *t)
 static at_status build_model(at_training *t)
 {
     const at_tokenizer *k = t->tokenizer;
-    at_vocabulary v = {at_tokenizer_size(k),
-                       at_tokenizer_size(k),
-                       at_tokenizer_pad(k),
-                       at_tokenizer_bos(k),
-                       at_tokenizer_eos(k),
-                       at_tokenizer_unk(k),
-                       (int64_t)t->train_set.classes.count};
+    at_vocabulary v = {.pad = -1, .bos = -1, .eos = -1, .unk = -1};
+    if (k)
+        v = (at_vocabulary){.source = at_tokenizer_size(k),
+                            .target = at_tokenizer_size(k),
+                            .pad = at_tokenizer_pad(k),
+                            .bos = at_tokenizer_bos(k),
+                            .eos = at_tokenizer_eos(k),
+                            .unk = at_tokenizer_unk(k)};
+    v.labels = (int64_t)t->train_set.classes.count;
     json_t *options = at_fields_write(t->family->fields, t->model_options);
     if (!options)
         return AT_ENOMEM;
@@ -331,7 +357,7 @@ static at_status build_model(at_training *t)
     if (st != AT_OK)
         return st;
     size_t reach = t->family->max_length(t->model);
-    if (reach && (size_t)t->data.max_length > reach)
+    if (k && reach && (size_t)t->data.max_length > reach)
         return at_fail(AT_EARG,
                        "data.max_length %" PRId64 " is more than the model reaches: raise model.max_length, "
                        "%zu now, or lower it",
@@ -366,6 +392,8 @@ static at_status choose_task(at_training *t)
     if (t->data.task == AT_TASK_AUTO)
         t->data.task = usual[kind];
     bool encoder = t->data.task > AT_TASK_LANGUAGE;
+    if (t->family->pixels && t->data.task != AT_TASK_CLASSIFY)
+        return at_fail(AT_EARG, "option 'data.task': the family %s learns classify", t->family->name);
     if (kind == AT_ENCODER_ONLY ? !encoder : t->data.task != usual[kind])
         return at_fail(AT_EARG, "option 'data.task': the family %s learns %s", t->family->name, can[kind]);
     return t->data.task == AT_TASK_MASK ? want_hidden(t) : AT_OK;
@@ -384,6 +412,13 @@ static at_status name_languages(at_training *t)
 
 static at_status write_sections(at_training *t)
 {
+    if (t->family->pixels) {
+        t->data_section = at_picture_section(&t->prepare);
+        t->labels_section = at_classes_write(&t->train_set.classes);
+        return t->data_section && t->labels_section
+                   ? AT_OK
+                   : at_fail(AT_ENOMEM, "out of memory while writing the model's sections");
+    }
     t->decode_section = at_fields_write(at_beam_fields, &t->decode);
     t->data_section = t->data.layout == AT_LAYOUT_PAIRS
                           ? json_pack("{s:s, s:s}", "source", t->data.source, "target", t->data.target)
@@ -442,15 +477,20 @@ at_status at_training_prepare(at_training *t, const at_training_place *place, co
     if (st == AT_OK)
         st = find_guided(t);
     if (st == AT_OK)
-        st = name_languages(t);
-    if (st == AT_OK)
         st = at_exec_new(place->kernels, place->threads, &t->exec);
-    if (st == AT_OK)
+    bool pictures = t->family->pixels != NULL;
+    if (st == AT_OK && !pictures)
+        st = name_languages(t);
+    if (st == AT_OK && !pictures)
         st = get_tokenizer(t, place, log);
-    if (st == AT_OK)
+    if (st == AT_OK && pictures)
+        st = at_training_find_pictures(t, log);
+    else if (st == AT_OK)
         st = t->data.layout == AT_LAYOUT_PAIRS ? load_pairs(t, log) : at_training_load_text(t, place, log);
     if (st == AT_OK)
         st = build_model(t);
+    if (st == AT_OK && pictures)
+        st = at_training_load_pictures(t, place, log);
     if (st == AT_OK)
         st = write_sections(t);
     if (st == AT_OK && has_valid(t) && t->train.score_every > 0 && t->data.task == AT_TASK_SEQ2SEQ) {
@@ -478,6 +518,9 @@ void at_training_free(at_training *t)
     json_decref(t->align_section);
     at_loader_free(t->train_loader);
     at_loader_free(t->valid_loader);
+    at_image_cache_free(t->cache);
+    at_picture_split_free(&t->valid_split);
+    at_picture_split_free(&t->train_split);
     at_dataset_free(&t->train_set);
     at_dataset_free(&t->valid_set);
     at_tokens_close(&t->train_tokens);

@@ -15,13 +15,14 @@
 #ifndef AT_CLI_TRAINING_H
 #define AT_CLI_TRAINING_H
 #include "cli/textfile.h"
+#include "data/pictures.h"
 #include "data/tokens.h"
 #include "decode/beam.h"
 #include "text/train.h"
 #include "train/loop.h"
 #include "train/recipe.h"
 
-enum { AT_TRAINING_SECTIONS = 6 };
+enum { AT_TRAINING_SECTIONS = 6 }; /* the most; which there are, the family says */
 
 typedef struct at_training {
     at_train_options train;
@@ -29,6 +30,8 @@ typedef struct at_training {
     at_tokenizer_options pieces;
     at_preprocess preprocess;
     at_beam_options decode;
+    at_picture_options pictures; /* of a family of pictures, instead of pieces, preprocess and decode */
+    at_augment_options augment;
     const at_family *family;
     void *model_options;        /* what family->fields describes */
     char *description, *folder; /* folder: where the data lie */
@@ -38,8 +41,11 @@ typedef struct at_training {
 
     at_exec *exec;
     at_tokenizer *tokenizer;
-    at_dataset train_set, valid_set;        /* of pairs */
-    at_tokens train_tokens, valid_tokens;   /* of a text: mapped from OUT/data */
+    at_dataset train_set, valid_set;           /* of pairs */
+    at_tokens train_tokens, valid_tokens;      /* of a text: mapped from OUT/data */
+    at_picture_split train_split, valid_split; /* of pictures */
+    at_image_cache *cache;
+    at_prepare prepare;
     at_loader *train_loader, *valid_loader; /* valid_loader NULL: no validation */
     at_model *model;
     char data_mark[64];
@@ -71,6 +77,11 @@ void at_training_free(at_training *training);
 /* training_text.c: the parts of at_training_prepare that a text wants otherwise than pairs do. */
 at_status at_training_learn_text(at_training *training, at_learner *learner);
 at_status at_training_load_text(at_training *training, const at_training_place *place, const at_log *log);
+
+/* training_pictures.c: for families of pictures. Finding them says which classes there are, which the model
+ * must know before it is built; the model's size says how they are made ready. */
+at_status at_training_find_pictures(at_training *training, const at_log *log);
+at_status at_training_load_pictures(at_training *training, const at_training_place *place, const at_log *log);
 
 /* Section "data" of the model's config.json: layout, and what a text begins behind. NULL: no memory. */
 json_t *at_training_text_section(const at_training *training);

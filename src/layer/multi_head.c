@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include "attention/trace.h"
+#include "layer/tokens.h"
 
 at_status at_projection_declare(at_params *params, const char *prefix, const char *name, at_shape shape,
                                 bool bias, at_projection *projection)
@@ -189,6 +190,8 @@ at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_va
         queries = at_rotate(tape, weights->rotary, queries, spec->heads, &spec->queries, NULL);
         keys = at_rotate(tape, weights->rotary, keys, spec->groups, &spec->keys, NULL);
     }
+    if (weights->temperature && queries)
+        queries = at_scale_columns(tape, queries, weights->temperature);
     at_var *attended = weights->linformer.keys ? attend_projected(tape, weights, queries, keys, values, spec)
                                                : at_heads_attend(tape, weights, queries, keys, values, spec);
     return at_project(tape, &weights->out, attended);

@@ -43,6 +43,7 @@ typedef struct at_multi_head_weights {
     const at_rotary *rotary;              /* turns queries and keys; NULL: they stay as they are */
     at_scorer scorer;
     at_linformer_weights linformer;
+    at_param *temperature; /* (H) a factor of each head's scores; NULL: none */
 } at_multi_head_weights;
 
 typedef struct at_projection_names {

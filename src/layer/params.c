@@ -118,6 +118,9 @@ static void fill(at_rng *rng, float *data, const at_param *p)
         case AT_INIT_NORMAL:
             data[i] = p->deviation * at_rng_normal(rng);
             break;
+        case AT_INIT_VALUE:
+            data[i] = p->deviation;
+            break;
         case AT_INIT_UNIFORM:
             data[i] = p->deviation * (2 * at_rng_uniform(rng) - 1);
             break;

@@ -30,7 +30,8 @@ typedef enum at_init {
     AT_INIT_XAVIER,
     AT_INIT_NORMAL,
     AT_INIT_UNIFORM,
-    AT_INIT_IDENTITY
+    AT_INIT_IDENTITY,
+    AT_INIT_VALUE
 } at_init;
 
 typedef struct at_param_spec {
@@ -38,7 +39,7 @@ typedef struct at_param_spec {
     at_shape shape;
     at_role role;
     at_init init;
-    float deviation;          /* AT_INIT_NORMAL; of AT_INIT_UNIFORM the bound on both sides */
+    float deviation; /* AT_INIT_NORMAL; of AT_INIT_UNIFORM the bound on both sides; AT_INIT_VALUE's */
     struct at_param *tied_to; /* shares the numbers of this one; NULL: its own */
     bool gathered;            /* rows of it are picked (an embedding); otherwise it is a factor of products */
 } at_param_spec;

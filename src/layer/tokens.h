@@ -1,6 +1,6 @@
 /* layer/tokens.h - what a Transformer of pictures does to rows beside what one of texts does.
  *
- * Role    The class token in front with positions (Dosovitskiy et al. 2021), learned factors of columns (layer
+ * Role    The class token in front with positions (Dosovitskiy et al. 2021), factors of columns (layer
  *         scale: Touvron et al. 2021, arXiv:2103.17239; temperatures of heads: Lee et al. 2021,
  *         arXiv:2112.13492), whole branches left out (stochastic depth: Huang et al. 2016, arXiv:1603.09382),
  *         patches left out (Liu et al. 2022, arXiv:2208.07220).
@@ -30,8 +30,8 @@ at_var *at_tokens(at_tape *tape, at_var *x, const at_token_spec *spec);
 /* Column j times gain[j / (D / G)]: gain has G numbers, G divides D. */
 at_var *at_scale_columns(at_tape *tape, at_var *x, const at_param *gain);
 
-/* base + x, all rows of a sequence of x left out with chance `rate` while training and the others of it divided
- * by 1 - rate. A function of (seed, step, operation, example). */
+/* base + x, all rows of a sequence of x left out with chance `rate` while training, the others divided by
+ * 1 - rate. A function of (seed, step, operation, example). */
 at_var *at_drop_paths(at_tape *tape, at_var *base, at_var *x, float rate, const at_rows *rows);
 
 /* `each` rows a sequence, on the tape. Count 0 sticks AT_ENOMEM when there is no memory. */
@@ -41,7 +41,7 @@ at_rows at_rows_even(at_tape *tape, size_t count, size_t each, const uint32_t *e
  * number everywhere, in their order; *each: rows a sequence afterwards. x itself when not training. */
 at_var *at_drop_rows(at_tape *tape, at_var *x, float rate, size_t keep, const at_rows *rows, size_t *each);
 
-/* (height*width, D), D divisible by 4 and more than 4: sines and cosines of the column, then of the line, with
+/* (height*width, D), D divisible by 4, more than 4: sines and cosines of the column, then of the line, with
  * frequencies 10000^(-i/(D/4-1)): the fixed positions of Beyer et al. 2022, arXiv:2205.01580. */
 void at_sinusoids_2d(float *out, size_t height, size_t width, size_t d);
 

@@ -233,8 +233,8 @@ typedef struct convolution {
 
 static size_t rows_at_once(const windows *s)
 {
-    size_t rows = AT_WINDOW_FLOATS / (window_width(s) + 1) / 8 * 8;
-    return rows < 8 ? 8 : rows;
+    size_t rows = AT_WINDOW_FLOATS / (window_width(s) + 1) / 24 * 24; /* whole tiles of the product */
+    return rows < 24 ? 24 : rows;
 }
 
 /* One picture after the other, each in pieces that stay in the cache: windows, then their product; or back:

@@ -11,6 +11,6 @@ bool at_rows_fit(at_tape *tape, const char *what, const at_rows *rows, size_t mo
 at_status at_linformer_refuse(void);
 
 extern const at_family at_family_recurrent, at_family_transformer, at_family_decoder, at_family_encoder,
-    at_family_glimpse;
+    at_family_glimpse, at_family_vit;
 extern const at_op at_op_cross_entropy, at_op_logit_cross_entropy;
 #endif

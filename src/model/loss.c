@@ -1,6 +1,7 @@
 /* Cross-entropy of logits that are there, and
  * linear + softmax + cross-entropy in one operation: logits exist for some rows at a time, and their gradient
  * is taken while they are there, so the (tokens x vocabulary) matrix is never held. */
+#include <math.h>
 #include <string.h>
 #include "attention/guide.h"
 #include "layer/layer.h"
@@ -227,8 +228,24 @@ static size_t largest(const float *row, size_t n)
     return best;
 }
 
-at_var *at_logit_cross_entropy(at_tape *tape, at_var *logits, const int32_t *targets,
-                               const at_loss_options *options, at_loss_report *report)
+/* Cross-entropy with wanted probabilities: the row becomes scale * (softmax - wanted). */
+static double share_row(const logit_loss *s, float *row, const float *shares, size_t classes,
+                        const at_loss_options *how)
+{
+    float even = how->smoothing / (float)classes;
+    double sum = 0;
+    s->k->log_softmax(row, row, classes);
+    for (size_t j = 0; j < classes; j++) {
+        float want = (1 - how->smoothing) * shares[j] + even;
+        sum -= want > 0 ? (double)want * (double)row[j] : 0;
+        row[j] = how->scale * (expf(row[j]) - want);
+    }
+    return sum;
+}
+
+/* shares NULL: all of the target. */
+static at_var *logit_loss_of(at_tape *tape, at_var *logits, const int32_t *targets, const float *shares,
+                             const at_loss_options *options, at_loss_report *report)
 {
     if (!logits || !at_expect_rank(tape, "cross-entropy", logits, 2))
         return NULL;
@@ -247,14 +264,31 @@ at_var *at_logit_cross_entropy(at_tape *tape, at_var *logits, const int32_t *tar
         AT_ASSERT(targets[i] >= 0 && (size_t)targets[i] < classes);
         memcpy(row, logits->data + i * classes, classes * sizeof *row);
         report->right += largest(row, classes) == (size_t)targets[i];
-        sum +=
-            (double)s->k->cross_entropy(row, classes, (size_t)targets[i], options->smoothing, options->scale);
+        sum += shares ? share_row(s, row, shares + i * classes, classes, options)
+                      : (double)s->k->cross_entropy(row, classes, (size_t)targets[i], options->smoothing,
+                                                    options->scale);
     }
     report->loss += sum;
     out->data[0] = (float)(sum * (double)options->scale);
     if (options->scale == 0) /* no gradient: the rows are still logits */
         return out;
     return at_tape_record(tape, &at_op_logit_cross_entropy, out, &logits, 1, s);
+}
+
+at_var *at_logit_cross_entropy(at_tape *tape, at_var *logits, const int32_t *targets,
+                               const at_loss_options *options, at_loss_report *report)
+{
+    return logit_loss_of(tape, logits, targets, NULL, options, report);
+}
+
+at_var *at_label_loss(at_tape *tape, at_var *logits, const at_batch *batch, const at_loss_options *options,
+                      at_loss_report *report)
+{
+    if (logits && !batch->labels) {
+        at_tape_fail(tape, AT_EARG, "a batch without labels has no loss");
+        return NULL;
+    }
+    return logit_loss_of(tape, logits, batch->labels, batch->shares, options, report);
 }
 
 /* ---------------------------------------------------------------- the loss of a model */

@@ -5,8 +5,13 @@
 #include "layer/layer.h"
 #include "model/internal.h"
 
-const at_family *const at_families[] = {&at_family_transformer, &at_family_recurrent, &at_family_decoder,
-                                        &at_family_encoder,     &at_family_glimpse,   NULL};
+const at_family *const at_families[] = {&at_family_transformer,
+                                        &at_family_recurrent,
+                                        &at_family_decoder,
+                                        &at_family_encoder,
+                                        &at_family_glimpse,
+                                        &at_family_vit,
+                                        NULL};
 const at_op *const at_model_ops[] = {&at_op_cross_entropy, &at_op_logit_cross_entropy, NULL};
 
 const at_family *at_family_find(const char *name)

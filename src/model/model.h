@@ -99,6 +99,9 @@ typedef struct at_family {
     size_t (*positions)(const at_model *model, bool decoder, size_t count, float *out);
     /* The steps of the chain with their shapes (model/graph.h). */
     void (*graph)(const at_model *model, struct at_graph *graph);
+    /* Of pictures: what a batch must hold, data not set; height and width 0: any. NULL: this family reads
+     * texts. */
+    at_pixels (*pixels)(const at_model *model);
 } at_family;
 
 struct at_model {
@@ -131,6 +134,10 @@ at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int3
 /* The same of logits (N,K) that are there; adds to *report what it counts. */
 at_var *at_logit_cross_entropy(at_tape *tape, at_var *logits, const int32_t *targets,
                                const at_loss_options *options, at_loss_report *report);
+/* The same against what a batch says its examples are: labels, or shares of them (then report counts how
+ * often the largest share was hit). */
+at_var *at_label_loss(at_tape *tape, at_var *logits, const at_batch *batch, const at_loss_options *options,
+                      at_loss_report *report);
 /* Rows before the output product (N,D) -> logits (N,V). */
 at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows);
 /* Packs what products read, for running. Call once after loading, before sharing. */

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include "base/memory.h"
+#include "layer/tokens.h"
 #include "model/internal.h"
 
 at_status at_norm_declare(at_params *params, const char *prefix, const char *name, const at_norm_spec *spec,
@@ -113,6 +114,15 @@ static at_status declare_feed_forward(at_params *params, const at_stack_spec *sp
     return AT_OK;
 }
 
+static at_status declare_factors(at_params *params, const char *prefix, const char *name, size_t count,
+                                 float value, at_param **factors)
+{
+    char full[160];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    at_param_spec spec = {full, at_shape1((int64_t)count), AT_PLAIN, AT_INIT_VALUE, value, NULL, false};
+    return at_params_add(params, &spec, factors);
+}
+
 static at_status declare_block(at_params *params, const at_stack_spec *spec, const char *prefix,
                                at_stack_block *b)
 {
@@ -131,6 +141,14 @@ static at_status declare_block(at_params *params, const at_stack_spec *spec, con
     if (st == AT_OK)
         st = at_norm_declare(params, prefix, names->ffn_norm, &norm, &b->ffn_norm);
     b->self.rotary = spec->rotary;
+    if (st == AT_OK && spec->layer_scale > 0)
+        st = declare_factors(params, prefix, "layer_scale1.lambda1", spec->width, spec->layer_scale,
+                             &b->self_scale);
+    if (st == AT_OK && spec->layer_scale > 0)
+        st = declare_factors(params, prefix, "layer_scale2.lambda1", spec->width, spec->layer_scale,
+                             &b->ffn_scale);
+    if (st == AT_OK && spec->temperatures)
+        st = declare_factors(params, prefix, "temperature", spec->heads, 1, &b->self.temperature);
     return st;
 }
 
@@ -187,11 +205,25 @@ static at_var *enter(const running *r, at_var *x, const at_norm_weights *norm)
     return r->spec->norm == AT_PRE_NORM && x ? at_norm_run(r->tape, x, norm) : x;
 }
 
-static at_var *leave(const running *r, at_var *x, at_var *y, const at_norm_weights *norm)
+/* The chance of block i's sub-layers to be left out. */
+static float path_rate(const at_stack_spec *spec, size_t i)
 {
+    return spec->layers > 1 ? spec->path_dropout * (float)i / (float)(spec->layers - 1) : spec->path_dropout;
+}
+
+/* scale NULL: none; path: the chance of y to be left out of a sequence. */
+static at_var *leave(const running *r, at_var *x, at_var *y, const at_norm_weights *norm,
+                     const at_param *scale, float path)
+{
+    y = y && scale ? at_scale_columns(r->tape, y, scale) : y;
     if (!x || !y)
         return NULL;
-    at_var *sum = at_dropout_add(r->tape, x, y, r->spec->dropout, r->pass->rows);
+    at_var *sum;
+    if (path > 0 && r->tape->mode == AT_TAPE_TRAIN)
+        sum = at_drop_paths(r->tape, x, at_dropout_add(r->tape, NULL, y, r->spec->dropout, r->pass->rows),
+                            path, r->pass->rows);
+    else
+        sum = at_dropout_add(r->tape, x, y, r->spec->dropout, r->pass->rows);
     return r->spec->norm == AT_POST_NORM && sum ? at_norm_run(r->tape, sum, norm) : sum;
 }
 
@@ -265,6 +297,7 @@ static at_var *self_attention(const running *r, const at_stack_block *b, size_t 
 {
     at_attend_spec spec = attend_spec(r, r->spec->causal ? AT_DECODER_SELF : AT_ENCODER_SELF, layer);
     spec.keys = *r->pass->rows;
+    spec.bias = r->pass->bias;
     if (!x)
         return NULL;
     return r->pass->state ? self_cached(r, &b->self, layer, x, &spec)
@@ -312,13 +345,13 @@ at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x
     for (size_t i = 0; i < layers && x; i++) {
         const at_stack_block *b = &stack->blocks[i];
         at_var *y = self_attention(&r, b, i, enter(&r, x, &b->self_norm));
-        x = leave(&r, x, y, &b->self_norm);
+        x = leave(&r, x, y, &b->self_norm, b->self_scale, path_rate(spec, i));
         if (spec->cross) {
             y = cross_attention(&r, b, i, enter(&r, x, &b->cross_norm));
-            x = leave(&r, x, y, &b->cross_norm);
+            x = leave(&r, x, y, &b->cross_norm, NULL, path_rate(spec, i));
         }
         y = feed_forward(&r, b, enter(&r, x, &b->ffn_norm));
-        x = leave(&r, x, y, &b->ffn_norm);
+        x = leave(&r, x, y, &b->ffn_norm, b->ffn_scale, path_rate(spec, i));
     }
     return spec->norm == AT_PRE_NORM && !pass->layers && x ? at_norm_run(r.tape, x, &stack->last) : x;
 }

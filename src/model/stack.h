@@ -94,6 +94,10 @@ typedef struct at_stack_spec {
     float deviation;             /* of the first weights; products into the residual sum have it divided by
                               * sqrt(2 layers), as GPT-2's; 0: Xavier */
     float dropout, attention_dropout, activation_dropout;
+    float path_dropout; /* chance of a sub-layer of the last block to be left out of a sequence, less before:
+                         * Huang et al. 2016, arXiv:1603.09382 */
+    float layer_scale;  /* first factor of a sub-layer's columns: Touvron et al. 2021, 2103.17239; 0: none */
+    bool temperatures;  /* each head of self attention learns a factor of its scores */
 } at_stack_spec;
 
 typedef struct at_norm_weights {
@@ -106,6 +110,7 @@ typedef struct at_stack_block {
     at_multi_head_weights self, cross;
     at_norm_weights self_norm, cross_norm, ffn_norm;
     at_projection fc1, up, fc2;
+    at_param *self_scale, *ffn_scale; /* NULL: none */
 } at_stack_block;
 
 typedef struct at_stack {
@@ -123,6 +128,7 @@ typedef struct at_stack_pass {
     at_state *state;            /* running: new rows for these slots, which the caller has extended */
     const int *slots;           /* (rows->count) */
     const int32_t *starts;      /* (rows->count) from at_state_advance */
+    at_score_bias bias;         /* of self attention without a state */
     size_t layers;              /* only the first so many, without the norm at the end; 0: all */
 } at_stack_pass;
 

@@ -137,13 +137,22 @@ json_t *at_config_write(const at_folder_content *content)
     bool ok = options && config;
     if (ok) {
         bool marian = is_marian(options), llama = at_config_is_llama(options);
-        bool alone = model->family->kind == AT_DECODER_ONLY, theirs = marian || llama;
+        bool alone = model->family->kind == AT_DECODER_ONLY, vit = at_config_is_vit(options);
+        bool theirs = marian || llama || vit, pictures = model->family->pixels != NULL;
         /* A name that Hugging Face does not know, so that it refuses what it would compute otherwise. */
         put(config, "architectures", json_pack("[s]", theirs ? model->family->class : "AttendModel"), &ok);
-        put(config, "model_type", json_string(marian ? "marian" : llama ? "llama" : "attend"), &ok);
+        put(config, "model_type",
+            json_string(marian  ? "marian"
+                        : llama ? "llama"
+                        : vit   ? "vit"
+                                : "attend"),
+            &ok);
         put(config, "dtype", json_string(stored_type(content->type)), &ok);
-        put_vocabulary(config, &model->vocabulary, alone, &ok);
-        if (alone) {
+        if (!pictures)
+            put_vocabulary(config, &model->vocabulary, alone, &ok);
+        if (pictures) {
+            at_config_put_vit(config, options, &ok);
+        } else if (alone) {
             at_config_put_causal(config, options, &ok);
         } else {
             put_marian(config, options, &ok);
@@ -172,9 +181,21 @@ static at_status read_id(const json_t *config, const char *key, int64_t limit, i
     return st;
 }
 
-static at_status read_vocabulary(const json_t *config, at_vocabulary *v)
+static at_status read_labels(const json_t *config, at_vocabulary *v)
+{
+    const json_t *labels = json_object_get(config, "id2label");
+    if (labels && (!json_is_object(labels) || json_object_size(labels) > MAX_VOCABULARY))
+        return at_fail(AT_EFORMAT, "field 'id2label': want an object {\"0\": name, …}");
+    v->labels = (int64_t)json_object_size(labels);
+    return AT_OK;
+}
+
+static at_status read_vocabulary(const json_t *config, bool pictures, at_vocabulary *v)
 {
     *v = (at_vocabulary){0};
+    v->pad = v->bos = v->eos = v->unk = -1;
+    if (pictures)
+        return read_labels(config, v);
     at_status st = at_json_int(config, "vocab_size", 1, MAX_VOCABULARY, &v->source);
     v->target = v->source;
     if (st == AT_OK)
@@ -188,11 +209,7 @@ static at_status read_vocabulary(const json_t *config, at_vocabulary *v)
         st = read_id(config, "eos_token_id", limit, &v->eos);
     if (st == AT_OK)
         st = read_id(config, "unk_token_id", limit, &v->unk);
-    const json_t *labels = json_object_get(config, "id2label");
-    if (st == AT_OK && labels && (!json_is_object(labels) || json_object_size(labels) > MAX_VOCABULARY))
-        st = at_fail(AT_EFORMAT, "field 'id2label': want an object {\"0\": name, …}");
-    v->labels = (int64_t)json_object_size(labels);
-    return st;
+    return st == AT_OK ? read_labels(config, v) : st;
 }
 
 static bool same_value(const json_t *a, const json_t *b)
@@ -209,8 +226,12 @@ static at_status check_flat_keys(const json_t *config, const at_model *model)
     if (!options)
         return at_fail(AT_ENOMEM, "out of memory");
     bool alone = model->family->kind == AT_DECODER_ONLY;
-    at_status st = alone ? at_config_check_causal(config, options) : AT_OK;
-    for (size_t i = 0; st == AT_OK && !alone && i < sizeof marian_keys / sizeof marian_keys[0]; i++) {
+    bool pictures = model->family->pixels != NULL;
+    at_status st = pictures ? at_config_check_vit(config, options)
+                   : alone  ? at_config_check_causal(config, options)
+                            : AT_OK;
+    for (size_t i = 0; st == AT_OK && !alone && !pictures && i < sizeof marian_keys / sizeof marian_keys[0];
+         i++) {
         const json_t *theirs = json_object_get(config, marian_keys[i].theirs);
         const json_t *ours = json_object_get(options, marian_keys[i].ours);
         if (theirs && ours && !same_value(theirs, ours))
@@ -229,16 +250,31 @@ static int32_t id_or_none(const json_t *config, const char *key, int64_t limit)
     return value >= 0 && value < limit ? (int32_t)value : -1;
 }
 
+static at_status read_vit(const json_t *config, at_model **model)
+{
+    at_vocabulary v;
+    json_t *section = NULL;
+    at_status st = read_vocabulary(config, true, &v);
+    if (st == AT_OK)
+        st = at_config_from_vit(config, &section);
+    if (st == AT_OK)
+        st = at_model_new("vit", section, &v, model);
+    json_decref(section);
+    return st;
+}
+
 /* A folder of Hugging Face's own, of a class that computes what a family of ours does. */
 static at_status read_theirs(const json_t *config, at_model **model)
 {
     const char *type = json_string_value(json_object_get(config, "model_type"));
+    at_vocabulary v = {0};
+    json_t *section = NULL;
+    if (type && strcmp(type, "vit") == 0)
+        return read_vit(config, model);
     if (!type || strcmp(type, "llama") != 0)
         return at_fail(AT_ENOSUP,
                        "no field 'attend': only models written by attend, and Hugging Face's of model_type "
-                       "llama, can be opened");
-    at_vocabulary v = {0};
-    json_t *section = NULL;
+                       "llama and vit, can be opened");
     at_status st = at_json_int(config, "vocab_size", 1, MAX_VOCABULARY, &v.source);
     v.target = v.source;
     v.pad = id_or_none(config, "pad_token_id", v.source);
@@ -271,7 +307,8 @@ at_status at_config_read(const json_t *config, at_model **model)
         st = at_json_text(section, "family", &family);
     if (st != AT_OK)
         return at_fail_within(st, "attend");
-    st = read_vocabulary(config, &vocabulary);
+    const at_family *known = at_family_find(family);
+    st = read_vocabulary(config, known && known->pixels, &vocabulary);
     if (st == AT_OK)
         st = at_model_new(family, section, &vocabulary, model);
     if (st != AT_OK)

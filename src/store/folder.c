@@ -204,6 +204,8 @@ static at_status read_config(const char *path, at_folder *folder)
 static at_status read_tokenizer(const char *path, at_folder *folder)
 {
     const at_vocabulary *v = &folder->model->vocabulary;
+    if (folder->model->family->pixels)
+        return AT_OK; /* pictures have none */
     char *name = at_path_join(path, tokenizer_name);
     at_status st = name ? at_tokenizer_load(name, &folder->tokenizer) : AT_ENOMEM;
     /* A model of others may have its table padded to a round number. */
@@ -337,7 +339,7 @@ static at_status write_config(const char *path, const at_folder_content *content
 
 static at_status write_tokenizer(const char *path, const at_folder_content *content)
 {
-    return at_tokenizer_save(content->tokenizer, path);
+    return content->tokenizer ? at_tokenizer_save(content->tokenizer, path) : AT_OK;
 }
 
 static size_t count_parameters(const at_params *params)
@@ -362,8 +364,11 @@ static at_status write_card(const char *path, const at_folder_content *content)
     static const char *const uses[] = {[AT_ENCODER_DECODER] = "attend translate",
                                        [AT_DECODER_ONLY] = "attend generate",
                                        [AT_ENCODER_ONLY] = "attend classify` or `attend embed"};
-    at_buf_printf(&text, "- parameters: %zu\n- pieces: %lld\n\nUse it with `%s`, `--model FOLDER`.\n",
-                  count_parameters(&m->params), (long long)m->vocabulary.source, uses[m->family->kind]);
+    at_buf_printf(&text, "- parameters: %zu\n", count_parameters(&m->params));
+    if (!m->family->pixels)
+        at_buf_printf(&text, "- pieces: %lld\n", (long long)m->vocabulary.source);
+    at_buf_printf(&text, "\nUse it with `%s`, `--model FOLDER`.\n",
+                  m->family->pixels ? "attend classify" : uses[m->family->kind]);
     at_status st = at_buf_status(&text);
     if (st == AT_OK)
         st = at_file_write(path, text.data, text.length);

@@ -18,6 +18,13 @@ void at_config_put_causal(json_t *config, const json_t *options, bool *ok);
 at_status at_config_check_causal(const json_t *config, const json_t *options);
 at_status at_config_from_llama(const json_t *config, json_t **section);
 
+/* vision.c: pictures. Whether Hugging Face's ViTForImageClassification computes the same; its keys written,
+ * and compared with the options; the options of one that has no section of ours (a new reference). */
+bool at_config_is_vit(const json_t *options);
+void at_config_put_vit(json_t *config, const json_t *options, bool *ok);
+at_status at_config_check_vit(const json_t *config, const json_t *options);
+at_status at_config_from_vit(const json_t *config, json_t **section);
+
 /* The files of a model folder into a folder that is there, each by its own rename. */
 at_status at_folder_write_files(const char *path, const at_folder_content *content);
 
