@@ -8,6 +8,7 @@
 #include "layer/pool.h"
 #include "layer/tokens.h"
 #include "layer/window.h"
+#include "model/graph.h"
 #include "model/internal.h"
 #include "model/stack.h"
 
@@ -477,6 +478,79 @@ static size_t positions(const at_model *model, bool decoder, size_t count, float
     return (size_t)o->d_model;
 }
 
+/* ---------------------------------------------------------------- its chain */
+
+static void chain_stem(const at_model *model, at_graph *graph)
+{
+    const options *o = model->options;
+    at_grid grid = {1, (size_t)o->height, (size_t)o->width};
+    for (int64_t i = 0; i < o->stem; i++) {
+        char prefix[64];
+        at_graph_step *s = at_graph_add(graph, 0, "convolution, largest of each 3×3, ReLU");
+        at_windowing w = at_windowing_same(&grid, (size_t)o->stem_kernel, i ? 1 : (size_t)o->stem_step);
+        grid = at_grid_after(&grid, &w);
+        w = at_windowing_same(&grid, 3, 2);
+        grid = at_grid_after(&grid, &w);
+        snprintf(s->shape, sizeof s->shape, "%zu×%zu × %lld", grid.height, grid.width,
+                 (long long)(i + 1 == o->stem ? o->d_model : o->stem_width << i));
+        snprintf(s->detail, sizeof s->detail, "%lld×%lld pixels%s", (long long)o->stem_kernel,
+                 (long long)o->stem_kernel, o->stem_norm ? "; LayerNorm" : "");
+        snprintf(prefix, sizeof prefix, "vit.embeddings.stem.%lld.", (long long)i);
+        at_graph_count(graph, s, prefix);
+    }
+}
+
+static void chain_patches(const at_model *model, at_graph *graph)
+{
+    const options *o = model->options;
+    const net *n = model->net;
+    int64_t planes = o->channels * (o->shifted ? 1 + SHIFTS : 1);
+    at_graph_step *patches = at_graph_add(graph, 0, "patches");
+    snprintf(patches->shape, sizeof patches->shape, "%zu × %lld", n->down * n->across,
+             (long long)(planes * o->patch_height * o->patch_width));
+    snprintf(patches->detail, sizeof patches->detail, "%lld×%lld pixels each%s", (long long)o->patch_height,
+             (long long)o->patch_width, o->shifted ? ", and of four shifted pictures" : "");
+    at_graph_step *rows = at_graph_add(graph, 0, "linear");
+    snprintf(rows->shape, sizeof rows->shape, "%zu × %lld", n->down * n->across, (long long)o->d_model);
+    if (o->patch_norm || o->shifted)
+        snprintf(rows->detail, sizeof rows->detail, "LayerNorm before%s", o->patch_norm ? " and after" : "");
+    at_graph_count(graph, rows, "vit.embeddings.patch_embeddings.");
+}
+
+static void chain(const at_model *model, at_graph *graph)
+{
+    static const char *const ways[] = {
+        [CLASS] = "class token", [MEAN] = "mean of all tokens", [SEQUENCE] = "weighted mean of the rows"};
+    static const char *const places[] = {
+        [LEARNED] = "learned positions", [SINUSOIDAL] = "sinusoids of line and column", [NO_POSITIONS] = ""};
+    const options *o = model->options;
+    const net *n = model->net;
+    char rows[32];
+    at_graph_step *picture = at_graph_add(graph, 0, "picture");
+    snprintf(picture->shape, sizeof picture->shape, "%lld×%lld×%lld", (long long)o->height,
+             (long long)o->width, (long long)o->channels);
+    if (o->stem > 0)
+        chain_stem(model, graph);
+    else
+        chain_patches(model, graph);
+    at_graph_step *tokens = at_graph_add(graph, 0, n->class ? "class token in front" : "rows");
+    snprintf(tokens->shape, sizeof tokens->shape, "%zu × %lld", n->tokens, (long long)o->d_model);
+    snprintf(tokens->detail, sizeof tokens->detail, "%s", places[o->positions]);
+    at_graph_count(graph, tokens, "vit.embeddings.cls_token");
+    at_graph_count(graph, tokens, "vit.embeddings.position_embeddings");
+    snprintf(rows, sizeof rows, "%zu", n->tokens);
+    at_stack_graph(&n->stack, graph, 0, rows);
+    at_graph_step *pooled = at_graph_add(graph, 0, ways[o->pooling]);
+    snprintf(pooled->shape, sizeof pooled->shape, "%lld", (long long)o->d_model);
+    at_graph_count(graph, pooled, "vit.pooler.");
+    if (!model->vocabulary.labels)
+        return;
+    at_graph_step *labels = at_graph_add(graph, 0, "linear");
+    snprintf(labels->shape, sizeof labels->shape, "%lld", (long long)model->vocabulary.labels);
+    snprintf(labels->detail, sizeof labels->detail, "labels; softmax");
+    at_graph_count(graph, labels, "classifier.");
+}
+
 const at_family at_family_vit = {
     .name = "vit",
     .class = "ViTForImageClassification",
@@ -494,5 +568,6 @@ const at_family at_family_vit = {
     .output = output,
     .max_length = max_length,
     .positions = positions,
+    .graph = chain,
     .pixels = pixels,
 };

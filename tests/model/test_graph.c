@@ -36,6 +36,10 @@ static void every_parameter_has_its_step(void **state)
         {"encoder", "{\"body\": \"lstm\", \"pooling\": \"attention\", \"mask_loss\": 1}"},
         {"encoder",
          "{\"norm\": \"pre\", \"pooling\": \"mean\", \"linformer_k\": 8, \"linformer_share_layers\": true}"},
+        {"vit", "{}"},
+        {"vit", "{\"patch_norm\": true, \"pooling\": \"mean\", \"linformer_k\": 4}"},
+        {"vit", "{\"shifted\": true, \"locality\": true, \"layer_scale\": 0.1}"},
+        {"vit", "{\"stem\": 2, \"stem_norm\": true, \"pooling\": \"sequence\"}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         at_model *model = new_model(cases[i].family, cases[i].options);
