@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -17,25 +18,29 @@ typedef struct options {
     bool profile;
 } options;
 
-static const at_field fields[] = {{"seconds", AT_FIELD_REAL, offsetof(options, seconds), "2", 0.01, 3600,
-                                   NULL, "how long each case is measured"},
-                                  {"size", AT_FIELD_TEXT, offsetof(options, size), NULL, 0, 0, NULL,
-                                   "only this case (attention, lengths) or size (translate: tiny, base, gru; "
-                                   "train: char too; generate: char, llama)"},
-                                  {"type", AT_FIELD_CHOICE, offsetof(options, type), "fp32", 0, 0,
-                                   "fp32|bf16", "of matrices (translate, generate)"},
-                                  {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL,
-                                   "draw what was measured into this file (lengths)"},
-                                  {"profile", AT_FIELD_BOOL, offsetof(options, profile), NULL, 0, 0, NULL,
-                                   "at the end: time, GFLOP/s and GB/s by operation, on stderr"},
-                                  {0}};
+static const at_field fields[] = {
+    {"seconds", AT_FIELD_REAL, offsetof(options, seconds), "2", 0.01, 3600, NULL,
+     "how long each case is measured"},
+    {"size", AT_FIELD_TEXT, offsetof(options, size), NULL, 0, 0, NULL,
+     "only this case (attention, lengths, linformer) or size (translate: tiny, base, gru; "
+     "train: char too; generate: char)"},
+    {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL,
+     "draw what was measured into this file (lengths, linformer)"},
+    {"profile", AT_FIELD_BOOL, offsetof(options, profile), NULL, 0, 0, NULL,
+     "at the end: time, GFLOP/s and GB/s by operation, on stderr"},
+    {0}};
 
 static const at_cli_spec spec = {
     .name = "bench",
-    .usage = "attention|lengths|translate|train|generate [options]",
+    .usage = "attention|lengths|linformer|translate|train|generate [options]",
     .summary =
         "Times the work on this machine with random weights and numbers; each figure is a median.\n"
         "attention: the fused mechanism alone; lengths: its time and memory from 64 to 16,384 rows;\n"
+        "linformer: a block of 8 heads, width 512, k 256 and one with full attention, from 257 to 16,385 "
+        "rows; "
+        "and the\n"
+        "  whole of 12 with patches of a picture of 2,048 x 2,048 in front and 1,000 classes behind: case "
+        "2048px;\n"
         "translate: 30 pieces to 30 pieces;\n"
         "train: whole steps of a small Transformer, 4,096 target tokens each (size char: 768);\n"
         "generate: 16 pieces and as many as the context holds behind them, greedily; a Llama of 110 M\n"
@@ -43,6 +48,7 @@ static const at_cli_spec spec = {
     .fields = fields,
     .examples = "  attend bench attention --threads 2\n"
                 "  attend bench lengths --svg lengths.svg\n"
+                "  attend bench linformer --size 4097\n"
                 "  attend bench translate --size tiny --json\n"
                 "  attend bench train --seconds 60\n"
                 "  attend bench train --size char --threads 1\n"
@@ -69,11 +75,9 @@ const at_bench_size at_bench_sizes[] = {
 static const struct bench {
     const char *name;
     at_status (*run)(at_bench *bench);
-} benches[] = {{"attention", at_bench_attention},
-               {"lengths", at_bench_lengths},
-               {"translate", at_bench_translate},
-               {"train", at_bench_train},
-               {"generate", at_bench_generate}};
+} benches[] = {{"attention", at_bench_attention}, {"lengths", at_bench_lengths},
+               {"linformer", at_bench_linformer}, {"translate", at_bench_translate},
+               {"train", at_bench_train},         {"generate", at_bench_generate}};
 
 static int rising(const void *a, const void *b)
 {
@@ -125,6 +129,39 @@ at_status at_bench_row(at_bench *bench, json_t *row, const char *format, ...)
 bool at_bench_wants(const at_bench *bench, const char *name)
 {
     return !bench->only || strcmp(bench->only, name) == 0;
+}
+
+at_status at_bench_draw(const at_bench *bench, const char *title, const char *caption,
+                        const at_bench_line *lines, size_t count)
+{
+    AT_ASSERT(count <= AT_BENCH_LINES);
+    double x[AT_BENCH_POINTS], y[AT_BENCH_LINES][AT_BENCH_POINTS];
+    at_series series[AT_BENCH_LINES];
+    size_t points = 0;
+    for (size_t i = 0; i < json_array_size(bench->rows) && points < AT_BENCH_POINTS; i++) {
+        const json_t *row = json_array_get(bench->rows, i);
+        if (!json_object_get(row, "length"))
+            continue;
+        x[points] = json_real_value(json_object_get(row, "length"));
+        for (size_t k = 0; k < count; k++)
+            y[k][points] = json_real_value(json_object_get(row, lines[k].key));
+        points++;
+    }
+    for (size_t k = 0; k < count; k++)
+        series[k] = (at_series){lines[k].name, x, y[k], points, lines[k].axis};
+    at_curves curves = {.title = title,
+                        .x_label = "rows of the sequence",
+                        .caption = caption,
+                        .x_log = 2,
+                        .y_log = 10,
+                        .series = series,
+                        .count = count};
+    at_buf out = {0};
+    at_status st = points ? at_curves_svg(&curves, &out) : AT_OK;
+    if (st == AT_OK && points)
+        st = at_file_write(bench->svg, out.data, out.length);
+    at_buf_free(&out);
+    return st;
 }
 
 at_status at_bench_model(const at_bench *bench, const at_bench_size *size, double dropout, at_model **model)
@@ -226,9 +263,9 @@ int at_cli_bench(int argc, char **argv)
     for (size_t i = 0; words.count == 1 && i < sizeof benches / sizeof benches[0]; i++)
         which = strcmp(words.list[0], benches[i].name) == 0 ? &benches[i] : which;
     if (!which) {
-        code = at_cli_wrong(&spec, "want one of: attention, lengths, translate, train, generate");
-    } else if (o.svg && which->run != at_bench_lengths) {
-        code = at_cli_wrong(&spec, "--svg: only 'bench lengths' has a picture");
+        code = at_cli_wrong(&spec, "want one of: attention, lengths, linformer, translate, train, generate");
+    } else if (o.svg && which->run != at_bench_lengths && which->run != at_bench_linformer) {
+        code = at_cli_wrong(&spec, "--svg: only 'bench lengths' and 'bench linformer' have a picture");
     } else {
         at_status st = run(which, &o, &common);
         code = st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);

@@ -13,6 +13,7 @@
 #define AT_CLI_BENCH_H
 #include <jansson.h>
 #include <string.h>
+#include "draw/curves.h"
 #include "kernel/exec.h"
 #include "layer/params.h"
 #include "model/model.h"
@@ -37,6 +38,16 @@ at_status at_bench_median(const at_bench *bench, at_bench_work *work, void *cont
 at_status at_bench_row(at_bench *bench, json_t *row, const char *format, ...) AT_PRINTF(3, 4);
 bool at_bench_wants(const at_bench *bench, const char *name);
 
+/* A line of the picture over the rows' "length": the number that each row has under `key`. */
+typedef struct at_bench_line {
+    const char *key, *name;
+    at_axis axis;
+} at_bench_line;
+enum { AT_BENCH_LINES = 8, AT_BENCH_POINTS = 16 };
+/* Rows without a length have no point. Both scales are logarithmic. */
+at_status at_bench_draw(const at_bench *bench, const char *title, const char *caption,
+                        const at_bench_line *lines, size_t count);
+
 /* A network with random weights. */
 typedef struct at_bench_size {
     const char *name;
@@ -57,6 +68,7 @@ at_status at_bench_pack(const at_bench *bench, at_model *model);
 
 at_status at_bench_attention(at_bench *bench);
 at_status at_bench_lengths(at_bench *bench);
+at_status at_bench_linformer(at_bench *bench);
 at_status at_bench_translate(at_bench *bench);
 at_status at_bench_train(at_bench *bench);
 at_status at_bench_generate(at_bench *bench);

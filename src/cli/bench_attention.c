@@ -2,11 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "attention/attend.h"
-#include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "cli/bench.h"
-#include "draw/curves.h"
 
 typedef struct shape {
     const char *name;
@@ -170,45 +168,20 @@ static at_status measure_length(at_bench *bench, work *w)
 
 static at_status draw_lengths(const at_bench *bench)
 {
-    static const struct {
-        const char *key, *name;
-        at_axis axis;
-    } lines[] = {{"forward_ms", "forward, ms", AT_AXIS_LEFT},
-                 {"both_ms", "and backward, ms", AT_AXIS_LEFT},
-                 {"held_mb", "held, MB", AT_AXIS_RIGHT},
-                 {"weights_mb", "a matrix of weights, MB", AT_AXIS_RIGHT}};
-    enum { LINES = sizeof lines / sizeof lines[0] };
-    double x[LENGTHS], y[LINES][LENGTHS];
-    at_series series[LINES];
-    size_t count = json_array_size(bench->rows);
-    for (size_t k = 0; k < LINES; k++) {
-        for (size_t i = 0; i < count; i++) {
-            const json_t *row = json_array_get(bench->rows, i);
-            x[i] = json_real_value(json_object_get(row, "length"));
-            y[k][i] = json_real_value(json_object_get(row, lines[k].key));
-        }
-        series[k] = (at_series){lines[k].name, x, y[k], count, lines[k].axis};
-    }
-    at_buf caption = {0}, out = {0};
+    static const at_bench_line lines[] = {{"forward_ms", "forward, ms", AT_AXIS_LEFT},
+                                          {"both_ms", "and backward, ms", AT_AXIS_LEFT},
+                                          {"held_mb", "held, MB", AT_AXIS_RIGHT},
+                                          {"weights_mb", "a matrix of weights, MB", AT_AXIS_RIGHT}};
+    at_buf caption = {0};
     at_buf_printf(&caption,
                   "Fused attention, %d heads of width %d, one sequence, fp32, %s kernels, threads: %d. Held: "
                   "what stays "
                   "in memory between forward and backward beside inputs and their gradients.",
                   LENGTH_HEADS, LENGTH_WIDTH, bench->exec->kernels->name, bench->exec->threads);
-    at_curves curves = {.title = "What attention costs by length",
-                        .x_label = "rows of the sequence",
-                        .caption = caption.data,
-                        .x_log = 2,
-                        .y_log = 10,
-                        .series = series,
-                        .count = LINES};
     at_status st = at_buf_status(&caption);
     if (st == AT_OK)
-        st = at_curves_svg(&curves, &out);
-    if (st == AT_OK)
-        st = at_file_write(bench->svg, out.data, out.length);
+        st = at_bench_draw(bench, "What attention costs by length", caption.data, lines, 4);
     at_buf_free(&caption);
-    at_buf_free(&out);
     return st;
 }
 

@@ -5,11 +5,13 @@
  * cross-entropy. Neither location network nor baseline moves the state that they read. */
 #include "model/glimpse.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/rng.h"
 #include "layer/multi_head.h"
 #include "layer/recurrent.h"
 #include "layer/repeated.h"
+#include "model/graph.h"
 #include "model/internal.h"
 
 enum { MOST_GLIMPSES = 64 };
@@ -500,6 +502,48 @@ static size_t max_length(const at_model *model)
     return 0;
 }
 
+static at_graph_step *chain_step(const at_model *model, at_graph *graph, int lane, const char *name,
+                                 int64_t width)
+{
+    const options *o = model->options;
+    at_graph_step *step = at_graph_add(graph, lane, name);
+    snprintf(step->shape, sizeof step->shape, "%lld × %lld", (long long)o->glimpses, (long long)width);
+    return step;
+}
+
+static void chain(const at_model *model, at_graph *graph)
+{
+    static const char *const cells[] = {[RNN] = "ReLU", [GRU] = "GRU", [LSTM] = "LSTM"};
+    const options *o = model->options;
+    graph->lanes[0] = "what is seen";
+    graph->lanes[1] = "where to look";
+    at_graph_step *s = at_graph_add(graph, 0, "picture");
+    snprintf(s->shape, sizeof s->shape, "h × w × %lld", (long long)o->channels);
+    s = chain_step(model, graph, 0, "glimpses", o->scales * o->channels * o->size * o->size);
+    snprintf(s->detail, sizeof s->detail,
+             "%lld, one after the other, each of %lld scales of %lld × %lld pixels", (long long)o->glimpses,
+             (long long)o->scales, (long long)o->size, (long long)o->size);
+    s = chain_step(model, graph, 0, "glimpse network", o->glimpse_width);
+    snprintf(s->detail, sizeof s->detail, "what (%lld) and where (%lld), %s", (long long)o->what,
+             (long long)o->where, o->combine == SUM ? "added" : "multiplied");
+    at_graph_count(graph, s, "glimpse.");
+    s = chain_step(model, graph, 0, "core", o->width);
+    snprintf(s->detail, sizeof s->detail, "%s, a step a glimpse", cells[o->cell]);
+    at_graph_count(graph, s, "core.");
+    s = at_graph_add(graph, 0, "linear");
+    snprintf(s->shape, sizeof s->shape, "%lld", (long long)model->vocabulary.labels);
+    snprintf(s->detail, sizeof s->detail, "labels, of the last state; softmax");
+    at_graph_count(graph, s, "classifier.");
+    chain_step(model, graph, 1, "states of the core", o->width);
+    s = chain_step(model, graph, 1, "location network", 2);
+    snprintf(s->detail, sizeof s->detail, "hidden %lld; where the next glimpse falls, by REINFORCE",
+             (long long)o->locator);
+    at_graph_count(graph, s, "locator.");
+    s = chain_step(model, graph, 1, "baseline", 1);
+    snprintf(s->detail, sizeof s->detail, "of each state, in training: the reward it expects");
+    at_graph_count(graph, s, "baseline.");
+}
+
 const at_family at_family_glimpse = {
     .name = "glimpse",
     .class = "RecurrentVisualAttention",
@@ -514,4 +558,5 @@ const at_family at_family_glimpse = {
     .classify = classify,
     .output = output,
     .max_length = max_length,
+    .graph = chain,
 };

@@ -32,6 +32,8 @@ static void every_parameter_has_its_step(void **state)
         {"recurrent", "{\"tied\": \"all\", \"encoder_layers\": 2, \"bidirectional\": false}"},
         {"decoder", "{}"},
         {"decoder", "{\"norm\": \"rms\", \"positions\": \"learned\", \"tied\": false, \"groups\": 2}"},
+        {"glimpse", "{}"},
+        {"glimpse", "{\"combine\": \"product\", \"cell\": \"lstm\", \"scales\": 3}"},
         {"encoder", "{}"},
         {"encoder", "{\"body\": \"lstm\", \"pooling\": \"attention\", \"mask_loss\": 1}"},
         {"encoder",
