@@ -36,11 +36,8 @@ static const at_cli_spec spec = {
     .summary =
         "Times the work on this machine with random weights and numbers; each figure is a median.\n"
         "attention: the fused mechanism alone; lengths: its time and memory from 64 to 16,384 rows;\n"
-        "linformer: a block of 8 heads, width 512, k 256 and one with full attention, from 257 to 16,385 "
-        "rows; "
-        "and the\n"
-        "  whole of 12 with patches of a picture of 2,048 x 2,048 in front and 1,000 classes behind: case "
-        "2048px;\n"
+        "linformer: a block of width 512 with k 256, and with full attention, 257 to 16,385 rows; and\n"
+        "  12 of them over a picture of 2,048 x 2,048 (cases 2048px, 2048px-full);\n"
         "translate: 30 pieces to 30 pieces;\n"
         "train: whole steps of a small Transformer, 4,096 target tokens each (size char: 768);\n"
         "generate: 16 pieces and as many as the context holds behind them, greedily; a Llama of 110 M\n"
