@@ -80,11 +80,20 @@ static void shapes_follow_the_options(void **state)
     at_model_free(model);
 }
 
+static void all_families_have_one(void **state)
+{
+    (void)state;
+    for (size_t i = 0; at_families[i]; i++)
+        if (!at_families[i]->graph)
+            fail_msg("family %s has no chain", at_families[i]->name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_parameter_has_its_step),
         cmocka_unit_test(shapes_follow_the_options),
+        cmocka_unit_test(all_families_have_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
