@@ -11,13 +11,15 @@
 #include "cli/output.h"
 #include "cli/show_more.h"
 #include "cli/show_page.h"
+#include "cli/show_photo.h"
 #include "draw/matrix.h"
+#include "task/photo.h"
 #include "text/utf8.h"
 
 typedef struct options {
-    char *model, *target, *svg, *png, *html, *compare, *heads, *layer_name, *head_name;
-    int64_t kind, beam, positions;
-    bool pieces, rollout, term, light, dark;
+    char *model, *target, *svg, *png, *html, *compare, *heads, *layer_name, *head_name, *query;
+    int64_t kind, beam, positions, max_pixels;
+    bool pieces, rollout, term, light, dark, weighted;
     int layer, head; /* of layer_name and head_name */
 } options;
 
@@ -48,6 +50,13 @@ static const at_field fields[] = {
      "a second model folder, beside the first in the page"},
     {"term", AT_FIELD_BOOL, offsetof(options, term), "false", 0, 0, NULL,
      "draw in the terminal even when a file is written"},
+    {"query", AT_FIELD_TEXT, offsetof(options, query), NULL, 0, 0, NULL,
+     "of a picture: what this patch looks at, as x,y from the left and the top; otherwise what the model "
+     "looks at"},
+    {"weighted", AT_FIELD_BOOL, offsetof(options, weighted), "false", 0, 0, NULL,
+     "of a picture: each patch as bright as its weight, instead of colours over the photo"},
+    {"max_pixels", AT_FIELD_INT, offsetof(options, max_pixels), "100000000", 1, 1e12, NULL,
+     "of a picture: larger files are refused"},
     {"dark", AT_FIELD_BOOL, offsetof(options, dark), "false", 0, 0, NULL, "a PNG with a dark ground"},
     {"light", AT_FIELD_BOOL, offsetof(options, light), "false", 0, 0, NULL,
      "for a terminal with a light background"},
@@ -55,17 +64,20 @@ static const at_field fields[] = {
 
 static const at_cli_spec spec = {
     .name = "show",
-    .usage = "--model FOLDER [options] SENTENCE\n       attend show --model FOLDER --heads FILE\n"
+    .usage = "--model FOLDER [options] SENTENCE\n       attend show --model FOLDER [options] PICTURE\n"
+             "       attend show --model FOLDER --heads FILE\n"
              "       attend show --model FOLDER --positions COUNT",
     .summary =
-        "Translates a sentence and draws which word looked at which; or measures what heads do over a\n"
-        "text; or draws the position encoding.",
+        "Translates a sentence and draws which word looked at which; or draws where in a picture a model\n"
+        "of pictures looked; or measures what heads do over a text; or draws the position encoding.",
     .fields = fields,
     .examples =
         "  attend show --model models/tatoeba-en-zh \"Tom chases Jerry.\"\n"
         "  attend show --model models/tatoeba-en-zh --layer 2 --head 0 --svg tom.svg \"Tom chases Jerry.\"\n"
         "  attend show --model models/tatoeba-en-zh --html tom.html \"Tom chases Jerry.\"\n"
         "  attend show --model models/tatoeba-en-zh --kind encoder --rollout \"Tom chases Jerry.\"\n"
+        "  attend show --model cats-dogs --png where.png photo.jpg\n"
+        "  attend show --model cats-dogs --html where.html --query 3,2 photo.jpg\n"
         "  attend show --model models/tatoeba-en-zh --heads test.tsv\n"
         "  attend show --model models/tatoeba-en-zh --positions 64 --svg positions.svg\n"
         "  attend show --model models/tatoeba-en-zh --target \"汤姆追杰瑞。\" \"Tom chases Jerry.\"\n"};
@@ -275,6 +287,29 @@ static at_status show(const options *o, const at_cli_common *common, const char 
     return st;
 }
 
+/* A picture, for a model that reads them. */
+static int show_photo(const options *o, const at_cli_common *common, const at_cli_words *words)
+{
+    if (o->target || o->compare || o->heads || o->positions > 0 || o->pieces || words->count != 1)
+        return at_cli_wrong(&spec,
+                            "%s reads pictures: want one PICTURE, and of the options layer, head, rollout, "
+                            "query, weighted, svg, png, html, max-pixels",
+                            o->model);
+    at_cli_photo photo = {.model = o->model,
+                          .path = words->list[0],
+                          .svg = o->svg,
+                          .png = o->png,
+                          .html = o->html,
+                          .query = o->query,
+                          .weighted = o->weighted,
+                          .rollout = o->rollout,
+                          .layer = o->layer,
+                          .head = o->head,
+                          .max_pixels = o->max_pixels};
+    at_status st = at_cli_show_photo(&photo, common);
+    return st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);
+}
+
 int at_cli_show(int argc, char **argv)
 {
     options o;
@@ -294,6 +329,10 @@ int at_cli_show(int argc, char **argv)
     code = AT_CLI_DONE;
     if (!o.model)
         code = at_cli_wrong(&spec, "--model FOLDER is missing");
+    else if (at_photo_model(o.model))
+        code = show_photo(&o, &common, &words);
+    else if (o.query || o.weighted)
+        code = at_cli_wrong(&spec, "--query and --weighted are of pictures; %s reads texts", o.model);
     else if (o.compare && !o.html)
         code = at_cli_wrong(&spec, "--compare puts a second model into the page: give --html FILE too");
     else if (o.rollout && (o.kind == AT_VIEW_CROSS || o.layer >= 0 || o.head >= 0))

@@ -177,21 +177,21 @@ static void put_patches(const at_overlay *o, const place *p, at_buf *out)
 {
     double most = largest(o), w = p->width / (double)o->across, h = p->height / (double)o->down;
     for (size_t i = 0; i < o->down * o->across; i++) {
+        size_t row = i / o->across, column = i % o->across;
         double part = most > 0.0 ? (double)o->weights[i] / most : 0.0, rgb[3] = {0, 0, 0};
         if (!o->weighted)
             color_of(part, rgb);
         at_buf_printf(out,
                       "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#%02x%02x%02x\" "
                       "fill-opacity=\"%.3f\"><title>%zu, %zu: %.4f</title></rect>\n",
-                      p->left + w * (double)(i % o->across), p->top + h * (double)(i / o->across), w, h,
-                      (unsigned)rgb[0], (unsigned)rgb[1], (unsigned)rgb[2],
-                      o->weighted ? 1.0 - part : cover_of(part), i % o->across, i / o->across,
-                      (double)o->weights[i]);
+                      p->left + w * (double)column, p->top + h * (double)row, w, h, (unsigned)rgb[0],
+                      (unsigned)rgb[1], (unsigned)rgb[2], o->weighted ? 1.0 - part : cover_of(part), column,
+                      row, (double)o->weights[i]);
     }
     if (o->query < 0)
         return;
-    double x = p->left + w * (double)((size_t)o->query % o->across);
-    double y = p->top + h * (double)((size_t)o->query / o->across);
+    size_t row = (size_t)o->query / o->across, column = (size_t)o->query % o->across;
+    double x = p->left + w * (double)column, y = p->top + h * (double)row;
     at_buf_printf(out,
                   "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"none\" stroke=\"#000\" "
                   "stroke-width=\"5\"/>\n<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" "
@@ -267,7 +267,7 @@ at_status at_overlay_svg(const at_overlay *overlay, at_buf *out)
     const char *caption = o->caption ? o->caption : AT_OVERLAY_CAVEAT;
     at_draw_box box = {
         .x = MARGIN, .y = p.top + p.height + 50, .leading = LEADING, .most = (int)(p.width / 6.2)};
-    p.bottom = at_draw_paragraph(caption, &box, &body) + MARGIN / 2;
+    p.bottom = at_draw_paragraph(caption, &box, &body) + 0.5 * MARGIN;
     st = at_buf_status(&body);
     if (st == AT_OK)
         st = put_svg(o, &body, &p, out);

@@ -63,6 +63,8 @@ typedef struct at_overlay_page {
     size_t map_count;
     /* (tokens, tokens) how alike what the model made of two patches is, 0 … 1; NULL: not shown. */
     const float *likeness;
+    /* (tokens) how much each counts where there is no class token; NULL: all the same. */
+    const float *pooling;
     const at_overlay_answer *answers; /* likeliest first; may be none */
     size_t answer_count;
     long query; /* the patch that is held when the page opens; AT_OVERLAY_CLASS: none */

@@ -1,4 +1,5 @@
 /* The page of a picture: the photo, the numbers as JSON, and photo/ as it is. */
+#include <math.h>
 #include "base/memory.h"
 #include "draw/internal.h"
 #include "draw/overlay.h"
@@ -36,6 +37,9 @@ static at_status check(const at_overlay_page *page)
         return at_fail(AT_EARG, "page of a picture: patch %ld; there are %zu", page->query, patches);
     for (size_t i = 0; st == AT_OK && i < page->map_count; i++)
         st = check_weights(page->maps[i].weights, tokens_of(page), "page of a picture");
+    for (size_t i = 0; st == AT_OK && page->pooling && i < tokens_of(page); i++)
+        if (!isfinite(page->pooling[i]))
+            st = at_fail(AT_ENUMBER, "page of a picture: pooling of token %zu is not finite", i);
     if (st == AT_OK && page->likeness)
         st = check_weights(page->likeness, tokens_of(page), "page of a picture: likeness");
     return st;
@@ -84,6 +88,12 @@ static at_status put_numbers(const at_overlay_page *page, const char *title, at_
     at_buf_printf(out, "\"width\":%zu,\"height\":%zu,\"down\":%zu,\"across\":%zu,\"first\":%d,\"query\":%ld,",
                   page->photo->width, page->photo->height, page->down, page->across, page->class_token,
                   page->query);
+    if (page->pooling && !page->class_token) {
+        at_buf_text(out, "\"pooling\":[");
+        for (size_t i = 0; i < tokens_of(page); i++)
+            at_buf_printf(out, "%s%.6g", i ? "," : "", (double)page->pooling[i]);
+        at_buf_text(out, "],");
+    }
     at_buf_text(out, "\"answers\":[");
     for (size_t i = 0; i < page->answer_count; i++) {
         at_buf_text(out, i ? ",{" : "{");

@@ -56,6 +56,12 @@ struct at_graph;
  * encoder alone:   encode, loss, pool; classify for labels; layer; output if it has logits of pieces. */
 typedef enum at_family_kind { AT_ENCODER_DECODER, AT_DECODER_ONLY, AT_ENCODER_ONLY } at_family_kind;
 
+/* A picture's tokens: the class token, where there is one, then patches row by row. */
+typedef struct at_patch_grid {
+    size_t down, across;
+    bool class_token;
+} at_patch_grid;
+
 typedef struct at_family {
     const char *name;  /* "transformer" */
     const char *class; /* nearest Hugging Face class: "MarianMTModel" */
@@ -102,6 +108,8 @@ typedef struct at_family {
     /* Of pictures: what a batch must hold, data not set; height and width 0: any. NULL: this family reads
      * texts. */
     at_pixels (*pixels)(const at_model *model);
+    /* Which tokens a picture becomes; NULL: none that could be shown. */
+    at_patch_grid (*patches)(const at_model *model);
 } at_family;
 
 struct at_model {

@@ -306,6 +306,12 @@ static at_pixels pixels(const at_model *model)
         .height = (size_t)o->height, .width = (size_t)o->width, .channels = (size_t)o->channels};
 }
 
+static at_patch_grid patch_grid(const at_model *model)
+{
+    const net *n = model->net;
+    return (at_patch_grid){n->down, n->across, ((const options *)model->options)->pooling != SEQUENCE};
+}
+
 static bool picture_fits(const options *o, at_tape *tape, const at_batch *batch)
 {
     const at_pixels *p = &batch->pixels;
@@ -570,4 +576,5 @@ const at_family at_family_vit = {
     .positions = positions,
     .graph = chain,
     .pixels = pixels,
+    .patches = patch_grid,
 };

@@ -25,12 +25,15 @@ function patchesOf(map, token) {
   return row;
 }
 
-/* Without a class token, and with nothing asked, what all patches give on the average. */
+/* Without a class token, and with nothing asked, what all patches give, as pooling weighs them. */
 function rowFor(map, patch) {
   if (patch >= 0) return patchesOf(map, patch + data.first);
   if (data.first) return patchesOf(map, 0);
   const sum = new Float64Array(patches);
-  for (let t = 0; t < tokens; t++) patchesOf(map, t).forEach((w, i) => { sum[i] += w / tokens; });
+  for (let t = 0; t < tokens; t++) {
+    const share = data.pooling ? data.pooling[t] : 1 / tokens;
+    patchesOf(map, t).forEach((w, i) => { sum[i] += w * share; });
+  }
   return sum;
 }
 
@@ -78,7 +81,7 @@ function drawPhoto() {
     g.strokeStyle = '#fff';
     g.strokeRect(...box);
   }
-  const who = asked >= 0 ? 'Patch ' + place(asked) : data.first ? 'The class token' : 'All patches, on the average,';
+  const who = asked >= 0 ? 'Patch ' + place(asked) : data.first ? 'The class token' : (data.pooling ? 'Pooling' : 'All patches, on the average,');
   const best = row.indexOf(Math.max(...row));
   const seen = row.reduce((sum, w) => sum + w, 0);
   told.textContent = state.view === 'likeness'
