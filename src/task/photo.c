@@ -28,6 +28,20 @@ bool at_photo_model(const char *folder)
     return pictures;
 }
 
+/* A folder without a section of ours is Hugging Face's: its pictures are stretched, its numbers -1 … 1. */
+static at_status read_prepare(at_photo_reader *r, const at_pixels *size)
+{
+    if (r->folder->data)
+        return at_picture_section_read(r->folder->data, size, &r->prepare);
+    r->prepare = (at_prepare)AT_PREPARE_DEFAULTS;
+    r->prepare.width = size->width;
+    r->prepare.height = size->height;
+    r->prepare.channels = size->channels;
+    r->prepare.resample = AT_RESAMPLE_BILINEAR;
+    r->prepare.fit = AT_FIT_STRETCH;
+    return AT_OK;
+}
+
 static at_status open_parts(at_photo_reader *r, const char *path, const at_open_options *o)
 {
     at_status st = at_exec_new(o->kernels, o->threads, &r->exec);
@@ -39,7 +53,7 @@ static at_status open_parts(at_photo_reader *r, const char *path, const at_open_
     if (!model->family->pixels)
         return at_fail(AT_ENOSUP, "%s: a %s reads texts, not pictures", path, model->family->name);
     at_pixels size = model->family->pixels(model);
-    st = at_picture_section_read(r->folder->data, &size, &r->prepare);
+    st = read_prepare(r, &size);
     const json_t *labels = json_object_get(r->folder->config, "id2label");
     if (st == AT_OK && labels)
         st = at_classes_read(labels, &r->classes);
@@ -203,12 +217,7 @@ static at_status take_maps(const at_trace *trace, int layer, int head, at_photo_
         return at_fail(AT_ENOMEM, "no memory for %zu maps of %zu x %zu; name --layer and --head", maps, n, n);
     for (size_t i = 0; i < count; i++) {
         const at_trace_map *m = at_trace_at(trace, i);
-        if (m->queries != n || m->keys != n)
-            return at_fail(
-                AT_ENOSUP,
-                "%zu tokens attend to %zu learned sums here, not to patches (Linformer): which patch "
-                "counted cannot be told; train with model.linformer 0 to see it",
-                m->queries, m->keys);
+        AT_ASSERT(m->queries == n && m->keys == n);
         size_t place = (size_t)(m->layer - look->first_layer) * (size_t)look->heads +
                        (size_t)(m->head - look->first_head);
         memcpy(look->weights + place * n * n, m->weights, n * n * sizeof(float));

@@ -6,10 +6,10 @@
  * Owns    A reader its folder, threads and tape: at_photo_reader_close. A look its numbers and its picture:
  *         at_photo_look_free.
  * Shapes  T tokens: the class token, where there is one, then down * across patches row by row.
- *         weights (layers, heads, T, T), rows sum to 1; rollout, alike (T, T).
- * Errors  Those of store and image; AT_ENOSUP for a model that reads texts, one without patches, and
- *         attention that rests on learned sums instead of patches (Linformer); AT_EARG for a layer that is
- *         not there.
+ *         weights (layers, heads, T, T), rows sum to 1; rollout, alike (T, T). Of a Linformer weights are
+ *         those of learned sums, shared out to the patches they are made of (attention/linformer.h).
+ * Errors  Those of store and image; AT_ENOSUP for a model that reads texts, or has no patches; AT_EARG for a
+ *         layer that is not there.
  * Threads One call at a time on one reader.
  *
  *     at_photo_reader *reader;
