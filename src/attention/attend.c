@@ -187,7 +187,7 @@ static void attention_backward(at_tape *tape, const at_node *node)
 }
 
 const at_op at_op_attention = {"attention", attention_backward};
-const at_op *const at_attention_ops[] = {&at_op_attention, &at_op_guide, NULL};
+const at_op *const at_attention_ops[] = {&at_op_attention, &at_op_guide, &at_op_guide_pairs, NULL};
 
 /* Does every sequence find all of its numbers? */
 static bool bias_reaches(at_tape *tape, const attention *s)
@@ -254,9 +254,8 @@ static bool forward(at_tape *tape, attention *s)
 /* The loss of the layer that a guide names; false: see the tape. */
 static bool take_guide(at_tape *tape, at_var *q, at_var *k, const at_attend_spec *spec)
 {
-    at_guide *guide = tape->guide;
-    if (guide && guide->starts && spec->kind == AT_CROSS && spec->layer == guide->layer)
-        guide->loss = at_guide_loss(tape, q, k, spec, guide);
+    if (at_guide_wants(tape, spec->kind, spec->layer))
+        tape->guide->loss = at_guide_loss(tape, q, k, spec, tape->guide);
     return tape->status == AT_OK;
 }
 

@@ -121,6 +121,15 @@ static void check_links(const at_guide *guide, const at_rows *queries, const at_
     }
 }
 
+bool at_guide_wants(at_tape *tape, at_attention_kind kind, int layer)
+{
+    at_guide *guide = tape->guide;
+    if (!guide || !guide->starts || kind != AT_CROSS)
+        return false;
+    guide->layers = layer + 1 > guide->layers ? layer + 1 : guide->layers;
+    return layer == guide->layer;
+}
+
 at_var *at_guide_loss(at_tape *tape, at_var *q, at_var *k, const at_attend_spec *spec, at_guide *guide)
 {
     if (!q || !k || !fits(tape, q, k, spec, guide))
@@ -166,8 +175,10 @@ at_var *at_guide_loss(at_tape *tape, at_var *q, at_var *k, const at_attend_spec 
     return at_tape_record(tape, &at_op_guide, out, (at_var *[]){q, k}, 2, s);
 }
 
-void at_guide_begin(at_guide *guide, const int32_t *starts, const int32_t *keys)
+void at_guide_begin(at_guide *guide, const at_rows *targets, const int32_t *starts, const int32_t *keys)
 {
+    guide->offsets = targets->offsets;
+    guide->layers = 0;
     guide->starts = starts;
     guide->keys = keys;
     guide->loss = NULL;
@@ -180,12 +191,18 @@ at_var *at_guide_add(at_tape *tape, at_var *loss)
     at_guide *guide = tape->guide;
     if (!loss || !guide || !guide->starts)
         return loss;
+    if (!guide->loss && guide->layers > 0) {
+        at_tape_fail(tape, AT_EARG,
+                     "guided alignment: no cross attention of layer %d: there are layers 0 to %d; choose "
+                     "train.guided_layer",
+                     guide->layer, guide->layers - 1);
+        return NULL;
+    }
     if (!guide->loss) {
-        at_tape_fail(
-            tape, AT_ENOSUP,
-            "guided alignment: this model has no cross attention of layer %d that is a softmax of scaled "
-            "products; choose train.guided_layer, or set train.guided_alignment to 0",
-            guide->layer);
+        at_tape_fail(tape, AT_ENOSUP,
+                     "guided alignment: this model has no cross attention to teach; it wants model.attention "
+                     "bahdanau or luong (family recurrent), or family transformer; or set "
+                     "train.guided_alignment to 0");
         return NULL;
     }
     return at_add(tape, loss, guide->loss);

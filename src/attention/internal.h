@@ -47,7 +47,7 @@ typedef struct at_block_product {
 void at_block_multiply(const at_kernels *kernels, const at_block_product *p, float *scratch);
 size_t at_block_scratch(const at_kernels *kernels, size_t k, size_t n);
 
-extern const at_op at_op_attention, at_op_guide, at_op_pairs_mask, at_op_pairs_normalise, at_op_pairs_focus,
-    at_op_pairs_drop, at_op_pairs_sum, at_op_score_dot, at_op_score_additive, at_op_score_location,
-    at_op_unit_rows;
+extern const at_op at_op_attention, at_op_guide, at_op_guide_pairs, at_op_pairs_mask, at_op_pairs_normalise,
+    at_op_pairs_focus, at_op_pairs_drop, at_op_pairs_sum, at_op_score_dot, at_op_score_additive,
+    at_op_score_location, at_op_unit_rows;
 #endif

@@ -316,7 +316,8 @@ static at_status find_guided(at_training *t)
         return AT_OK;
     json_t *options = at_fields_write(t->family->fields, t->model_options);
     const json_t *layers = json_object_get(options, "decoder_layers");
-    t->train.guided_layer = json_is_integer(layers) ? json_integer_value(layers) - 2 : 0;
+    bool looks_once = strcmp(t->family->name, "recurrent") == 0; /* whatever its layers */
+    t->train.guided_layer = json_is_integer(layers) && !looks_once ? json_integer_value(layers) - 2 : 0;
     t->train.guided_layer = t->train.guided_layer > 0 ? t->train.guided_layer : 0;
     json_decref(options);
     return AT_OK;

@@ -110,7 +110,9 @@ static at_var *by_pairs(at_tape *tape, const at_multi_head_weights *weights, at_
     at_pair_mask mask = {.causal = spec->causal, .window = spec->window};
     at_var *w = at_scorer_weights(tape, run, q, pairs, &mask);
     at_pairs_trace(tape, w, pairs, spec->kind, spec->layer);
-    return w ? at_pairs_sum(tape, at_pairs_drop(tape, w, pairs, spec->dropout), v, pairs) : NULL;
+    if (!w || !at_scorer_guide(tape, run, pairs, spec->kind, spec->layer))
+        return NULL;
+    return at_pairs_sum(tape, at_pairs_drop(tape, w, pairs, spec->dropout), v, pairs);
 }
 
 at_var *at_heads_attend(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,

@@ -10,6 +10,7 @@ struct at_scorer_run {
     at_var *query_part; /* concat: the columns of W that meet the query */
     at_var *v, *gain;
     at_repeated *places, *centre_hidden;
+    at_var *scores, *weights; /* of the last call, masked and normalised: what a guide teaches */
 };
 
 static at_status add(at_params *params, const char *prefix, const char *name, at_shape shape, at_init init,
@@ -241,6 +242,23 @@ at_var *at_scorer_weights(at_tape *tape, at_scorer_run *run, at_var *q, const at
     all.share = share;
     if (s->local == AT_LOCAL_PREDICTIVE && !share)
         return NULL;
-    at_var *weights = at_pairs_normalise(tape, at_pairs_mask(tape, scores, pairs, &all), pairs, s->normalise);
-    return share ? at_pairs_focus(tape, weights, share, pairs, s->reach) : weights;
+    run->scores = at_pairs_mask(tape, scores, pairs, &all);
+    run->weights = at_pairs_normalise(tape, run->scores, pairs, s->normalise);
+    return share ? at_pairs_focus(tape, run->weights, share, pairs, s->reach) : run->weights;
+}
+
+bool at_scorer_guide(at_tape *tape, const at_scorer_run *run, const at_pairs *pairs, at_attention_kind kind,
+                     int layer)
+{
+    if (!run)
+        return false;
+    const at_scorer_spec *s = &run->scorer->spec;
+    if (s->local == AT_LOCAL_PREDICTIVE && at_guide_wants(tape, kind, layer)) {
+        at_tape_fail(
+            tape, AT_ENOSUP,
+            "guided alignment: not of model.align 'local-p', whose bell lies over the weights; choose "
+            "'global' or 'local-m', or set train.guided_alignment to 0");
+        return false;
+    }
+    return at_guide_pairs(tape, run->scores, run->weights, pairs, s->normalise, kind, layer);
 }

@@ -23,6 +23,7 @@
  */
 #ifndef AT_LAYER_SCORER_H
 #define AT_LAYER_SCORER_H
+#include "attention/guide.h"
 #include "attention/score.h"
 #include "layer/repeated.h"
 
@@ -70,6 +71,10 @@ size_t at_scorer_key_width(const at_scorer *scorer); /* of those, a head's */
  * as declared and begun. */
 at_var *at_scorer_weights(at_tape *tape, at_scorer_run *run, at_var *q, const at_pairs *pairs,
                           const at_pair_mask *mask);
+/* Teaches the weights made last, where the tape's guide names this attention (attention/guide.h). Local-p is
+ * refused: its bell lies over the normalised weights. False: see the tape. */
+bool at_scorer_guide(at_tape *tape, const at_scorer_run *run, const at_pairs *pairs, at_attention_kind kind,
+                     int layer);
 /* Its steps alone: local-p's centre as a share of the keys (Nq,1), NULL otherwise; and raw scores. */
 at_var *at_scorer_share(at_tape *tape, at_scorer_run *run, at_var *q);
 at_var *at_scorer_scores(at_tape *tape, at_scorer_run *run, at_var *q, const at_pairs *pairs);

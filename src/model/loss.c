@@ -305,7 +305,7 @@ at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batc
         return sum;
     }
     if (tape->guide)
-        at_guide_begin(tape->guide, batch->link_starts, batch->link_keys);
+        at_guide_begin(tape->guide, &batch->target, batch->link_starts, batch->link_keys);
     at_var *memory = f->encode ? f->encode(model, tape, batch) : NULL;
     at_var *rows = memory || !f->encode ? f->decode(model, tape, batch, memory) : NULL;
     double sum = 0;

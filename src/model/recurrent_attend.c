@@ -25,7 +25,7 @@ static at_var *look(const at_rnn_pass *p, at_var *q, const at_pairs *like)
     at_tape *tape = p->tape;
     const at_pairs *pairs = at_pairs_new(tape, like);
     at_var *weights = at_scorer_weights(tape, p->scores, q, pairs, NULL);
-    if (!weights)
+    if (!weights || !at_scorer_guide(tape, p->scores, pairs, AT_CROSS, 0))
         return NULL;
     at_pairs_trace(tape, weights, pairs, AT_CROSS, 0);
     weights = at_pairs_drop(tape, weights, pairs, (float)p->o->attention_dropout);

@@ -34,7 +34,7 @@ const at_field at_train_fields[] = {
      "2019: "
      "0.05"},
     {"guided_layer", AT_FIELD_INT, AT(guided_layer), "-1", -1, 63, NULL,
-     "the decoder's layer of that head; -1: the last but one"},
+     "the decoder's layer of that head; -1: the last but one; recurrent: 0"},
     {"guided_head", AT_FIELD_INT, AT(guided_head), "0", 0, 255, NULL, "that head"},
     {"ema", AT_FIELD_REAL, AT(ema), "0", 0, 0.999999, NULL,
      "keep and judge a moving average of the weights that forgets so slowly; 0: none"},

@@ -128,7 +128,7 @@ static at_var *guided(at_tape *tape, at_var *const *x, const void *context)
     static at_guide guide;
     const at_attend_spec *spec = context;
     guide = (at_guide){.layer = 0, .head = spec->heads > 1 ? 1 : 0, .weight = 0.7f};
-    at_guide_begin(&guide, starts, places);
+    at_guide_begin(&guide, &spec->queries, starts, places);
     return at_guide_loss(tape, x[0], x[1], spec, &guide);
 }
 
@@ -152,6 +152,46 @@ static void guides(void **state)
         c.leaves[0] = at_shape2((int64_t)at_rows_total(&spec.queries), h * sizes[i].width);
         c.leaves[1] = at_shape2((int64_t)at_rows_total(&spec.keys), g * sizes[i].width);
         gradient_check(&c);
+    }
+}
+
+/* Scores of two heads under every normaliser; with a mask that hides some of the links. */
+typedef struct guided_case {
+    at_normaliser how;
+    at_pair_mask mask;
+} guided_case;
+
+static at_var *guided_pairs(at_tape *tape, at_var *const *x, const void *context)
+{
+    static const int32_t starts[] = {0, 1, 1, 4, 6, 6, 6, 6, 6, 8}, places[] = {2, 0, 1, 3, 0, 1, 5, 0};
+    static at_guide guide;
+    const guided_case *c = context;
+    const at_pairs *pairs =
+        at_pairs_new(tape, &(at_pairs){.heads = 2, .groups = 2, .queries = guided_queries, .keys = keys});
+    guide = (at_guide){.layer = 0, .head = 1, .weight = 0.7f};
+    at_guide_begin(&guide, &guided_queries, starts, places);
+    at_var *scores = at_pairs_mask(tape, x[0], pairs, &c->mask);
+    at_var *weights = at_pairs_normalise(tape, scores, pairs, c->how);
+    tape->guide = &guide;
+    bool taken = at_guide_pairs(tape, scores, weights, pairs, c->how, AT_CROSS, 0);
+    tape->guide = NULL;
+    return taken ? guide.loss : NULL;
+}
+
+static void guides_by_pairs(void **state)
+{
+    (void)state;
+    size_t total = 0;
+    for (size_t b = 0; b < keys.count; b++)
+        total += 2 * (size_t)(guided_queries.offsets[b + 1] - guided_queries.offsets[b]) *
+                 (size_t)(keys.offsets[b + 1] - keys.offsets[b]);
+    for (int how = 0; how < AT_NORMALISERS; how++) {
+        for (int64_t reach = 0; reach < 2; reach++) {
+            guided_case g = {.how = (at_normaliser)how, .mask = {.reach = reach}};
+            gradient_case c = {.name = "guide of pairs", .build = guided_pairs, .context = &g};
+            c.leaves[0] = at_shape1((int64_t)total);
+            gradient_check(&c);
+        }
     }
 }
 
@@ -236,6 +276,7 @@ int main(void)
         cmocka_unit_test(soft_cap),
         cmocka_unit_test(bias_and_places),
         cmocka_unit_test(guides),
+        cmocka_unit_test(guides_by_pairs),
         cmocka_unit_test(dropped_weights),
         cmocka_unit_test(one_variable_more_than_once),
         cmocka_unit_test(many_keys),

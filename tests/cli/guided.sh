@@ -99,6 +99,23 @@ jero pelas Qrix" ]
 run 0 translate --model "$work/model" --replace-unk --alignment moses "tom sees Zorblax"
 has "$work/out" "Zorblax vidas tomo ||| 2-0 1-1 0-2"
 
+# A recurrent decoder looks once, with any score and normaliser: the same links teach it, step by step or by whole rows.
+recurrent() { # NAME CHANGE…
+    local name=$1
+    shift
+    run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/$name" --quiet --set model.family=recurrent \
+        --set model.embedding=24 --set model.encoder_hidden=24 --set model.decoder_hidden=48 --set train.lr=0.01 \
+        --set train.guided_layer=-1 --set train.guided_head=0 --set train.guided_alignment=1 "$@"
+    json "$work/$name/config.json" 'd["attend"]["align"] == {"layer": 0, "head": 0}'
+    run 0 align --model "$work/$name" --words spaced "$work/data/test.en" "$work/data/test.xx"
+    cp "$work/out" "$work/hyp.align"
+    run 0 eval --metric aer --json --alignment "$work/hyp.align" --gold "$work/data/test.align"
+    json "$work/out" "d['scores'][0]['score'] <= 0.05"
+}
+recurrent bahdanau
+recurrent luong --set model.attention=luong --set model.score=general --set model.normalise=sparsemax \
+    --set model.input_feeding=false
+
 # What a recipe may not ask for.
 train_fails() { # CODE WORDS CHANGE…
     local code=$1 words=$2
@@ -106,7 +123,10 @@ train_fails() { # CODE WORDS CHANGE…
     rm -rf "$work/bad"
     fails "$code" "$words" train --recipe "$work/recipe.json" --data "$work/data" --out "$work/bad" --quiet "$@"
 }
-train_fails 1 "no cross attention of layer 7" --set train.guided_layer=7
+train_fails 1 "no cross attention of layer 7: there are layers 0 to 1" --set train.guided_layer=7
+train_fails 1 "bahdanau or luong" --set model.family=recurrent --set model.attention=none --set train.guided_head=0
+train_fails 1 "not of model.align 'local-p'" --set model.family=recurrent --set model.attention=luong \
+    --set model.score=general --set model.align=local-p --set train.guided_head=0 --set train.guided_layer=0
 train_fails 1 "heads 0 to 1" --set train.guided_head=2
 train_fails 1 "no train.nowhere" --set data.alignment=nowhere
 sed 's/"alignment": "align"/"shuffle": true/' "$work/recipe.json" >"$work/without.json"
