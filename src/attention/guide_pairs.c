@@ -91,7 +91,7 @@ static double guide_sequence(const guided_pairs *s, const at_pairs *pairs, size_
         guided_row row = {.z = scores + at,
                           .weights = weights + at,
                           .count = block.keys,
-                          .links = guide->keys + starts[0],
+                          .links = starts[1] > starts[0] ? guide->keys + starts[0] : NULL,
                           .linked = (size_t)(starts[1] - starts[0]),
                           .how = how};
         float part = visible_part(&row);

@@ -217,22 +217,25 @@ at_bleu_score at_bleu_compute(const at_bleu_options *options, const at_bleu_stat
     return result;
 }
 
+/* A scorer and what it counts into. */
+typedef struct corpus {
+    at_bleu *bleu;
+    at_bleu_stats *stats;
+} corpus;
+
+static at_status add_line(void *context, const char *hyp, const char *const *refs, size_t ref_count)
+{
+    const corpus *c = context;
+    return at_bleu_add(c->bleu, hyp, refs, ref_count, c->stats);
+}
+
 at_status at_bleu_corpus(const at_bleu_options *options, const at_eval_lines *lines, at_bleu_stats *stats)
 {
-    at_bleu *bleu = NULL;
-    at_status st = at_bleu_new(options, &bleu);
-    if (st != AT_OK)
-        return st;
-    const char **refs = at_alloc_array(lines->ref_count + 1, sizeof *refs);
-    if (!refs)
-        st = AT_ENOMEM;
-    for (size_t i = 0; st == AT_OK && i < lines->line_count; i++) {
-        for (size_t r = 0; r < lines->ref_count; r++)
-            refs[r] = lines->refs[r][i];
-        st = at_bleu_add(bleu, lines->hyps[i], refs, lines->ref_count, stats);
-    }
-    at_free(refs);
-    at_bleu_free(bleu);
+    corpus c = {.stats = stats};
+    at_status st = at_bleu_new(options, &c.bleu);
+    if (st == AT_OK)
+        st = at_eval_each(lines, add_line, &c);
+    at_bleu_free(c.bleu);
     return st;
 }
 

@@ -23,6 +23,7 @@
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "eval/corpus.h"
 #include "eval/tokenize.h"
 
 enum { AT_BLEU_MAX_ORDER = 8 };
@@ -59,13 +60,6 @@ typedef struct at_bleu_score {
     double precisions[AT_BLEU_MAX_ORDER]; /* percent */
     double brevity_penalty, ratio;        /* ratio of lengths, hypothesis to reference */
 } at_bleu_score;
-
-/* Parallel lines of a system and its references. */
-typedef struct at_eval_lines {
-    const char *const *hyps;
-    const char *const *const *refs;
-    size_t line_count, ref_count;
-} at_eval_lines;
 
 typedef struct at_bleu at_bleu;
 

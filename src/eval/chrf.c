@@ -232,22 +232,25 @@ double at_chrf_compute(const at_chrf_options *options, const at_chrf_stats *stat
     return 100.0 * ((1.0 + factor) * precision * recall / (factor * precision + recall));
 }
 
+/* A scorer and what it counts into. */
+typedef struct corpus {
+    at_chrf *chrf;
+    at_chrf_stats *stats;
+} corpus;
+
+static at_status add_line(void *context, const char *hyp, const char *const *refs, size_t ref_count)
+{
+    const corpus *c = context;
+    return at_chrf_add(c->chrf, hyp, refs, ref_count, c->stats);
+}
+
 at_status at_chrf_corpus(const at_chrf_options *options, const at_eval_lines *lines, at_chrf_stats *stats)
 {
-    at_chrf *chrf = NULL;
-    at_status st = at_chrf_new(options, &chrf);
-    if (st != AT_OK)
-        return st;
-    const char **refs = at_alloc_array(lines->ref_count + 1, sizeof *refs);
-    if (!refs)
-        st = AT_ENOMEM;
-    for (size_t i = 0; st == AT_OK && i < lines->line_count; i++) {
-        for (size_t r = 0; r < lines->ref_count; r++)
-            refs[r] = lines->refs[r][i];
-        st = at_chrf_add(chrf, lines->hyps[i], refs, lines->ref_count, stats);
-    }
-    at_free(refs);
-    at_chrf_free(chrf);
+    corpus c = {.stats = stats};
+    at_status st = at_chrf_new(options, &c.chrf);
+    if (st == AT_OK)
+        st = at_eval_each(lines, add_line, &c);
+    at_chrf_free(c.chrf);
     return st;
 }
 

@@ -210,22 +210,25 @@ at_rouge_score at_rouge_compute(const at_rouge_stats *stats, at_rouge_kind kind)
     return (at_rouge_score){100 * (s->precision / n), 100 * (s->recall / n), 100 * (s->f / n)};
 }
 
+/* A scorer and what it counts into. */
+typedef struct corpus {
+    at_rouge *rouge;
+    at_rouge_stats *stats;
+} corpus;
+
+static at_status add_line(void *context, const char *hyp, const char *const *refs, size_t ref_count)
+{
+    const corpus *c = context;
+    return at_rouge_add(c->rouge, hyp, refs, ref_count, c->stats);
+}
+
 at_status at_rouge_corpus(const at_rouge_options *options, const at_eval_lines *lines, at_rouge_stats *stats)
 {
-    at_rouge *rouge = NULL;
-    at_status st = at_rouge_new(options, &rouge);
-    if (st != AT_OK)
-        return st;
-    const char **refs = at_alloc_array(lines->ref_count + 1, sizeof *refs);
-    if (!refs)
-        st = AT_ENOMEM;
-    for (size_t i = 0; st == AT_OK && i < lines->line_count; i++) {
-        for (size_t r = 0; r < lines->ref_count; r++)
-            refs[r] = lines->refs[r][i];
-        st = at_rouge_add(rouge, lines->hyps[i], refs, lines->ref_count, stats);
-    }
-    at_free(refs);
-    at_rouge_free(rouge);
+    corpus c = {.stats = stats};
+    at_status st = at_rouge_new(options, &c.rouge);
+    if (st == AT_OK)
+        st = at_eval_each(lines, add_line, &c);
+    at_rouge_free(c.rouge);
     return st;
 }
 
