@@ -9,16 +9,18 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/show_glimpses.h"
 #include "cli/show_more.h"
 #include "cli/show_page.h"
 #include "cli/show_photo.h"
 #include "draw/matrix.h"
+#include "task/glimpses.h"
 #include "task/photo.h"
 #include "text/utf8.h"
 
 typedef struct options {
     char *model, *target, *svg, *png, *html, *compare, *heads, *layer_name, *head_name, *query;
-    int64_t kind, beam, positions, max_pixels;
+    int64_t kind, beam, samples, positions, max_pixels;
     bool pieces, rollout, term, light, dark, weighted;
     int layer, head; /* of layer_name and head_name */
 } options;
@@ -57,6 +59,8 @@ static const at_field fields[] = {
      "of a picture: each patch as bright as its weight, instead of colours over the photo"},
     {"max_pixels", AT_FIELD_INT, offsetof(options, max_pixels), "100000000", 1, 1e12, NULL,
      "of a picture: larger files are refused"},
+    {"samples", AT_FIELD_INT, offsetof(options, samples), "1", 1, 4096, NULL,
+     "of glimpses: the mean over so many paths, drawn as in training; 1: the path thought best"},
     {"dark", AT_FIELD_BOOL, offsetof(options, dark), "false", 0, 0, NULL, "a PNG with a dark ground"},
     {"light", AT_FIELD_BOOL, offsetof(options, light), "false", 0, 0, NULL,
      "for a terminal with a light background"},
@@ -69,7 +73,8 @@ static const at_cli_spec spec = {
              "       attend show --model FOLDER --positions COUNT",
     .summary =
         "Translates a sentence and draws which word looked at which; or draws where in a picture a model\n"
-        "of pictures looked; or measures what heads do over a text; or draws the position encoding.",
+        "of pictures looked, or its path of glimpses (there PICTURE may be FILE:NUMBER, of an IDX file);\n"
+        "or measures what heads do over a text; or draws the position encoding.",
     .fields = fields,
     .examples =
         "  attend show --model models/tatoeba-en-zh \"Tom chases Jerry.\"\n"
@@ -80,6 +85,7 @@ static const at_cli_spec spec = {
         "  attend show --model cats-dogs --html where.html --query 3,2 photo.jpg\n"
         "  attend show --model models/tatoeba-en-zh --heads test.tsv\n"
         "  attend show --model models/tatoeba-en-zh --positions 64 --svg positions.svg\n"
+        "  attend show --model digits --svg path.svg data/mnist/t10k-images-idx3-ubyte.gz:17\n"
         "  attend show --model models/tatoeba-en-zh --target \"汤姆追杰瑞。\" \"Tom chases Jerry.\"\n"};
 
 static int terminal_width(void)
@@ -310,6 +316,21 @@ static int show_photo(const options *o, const at_cli_common *common, const at_cl
     return st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);
 }
 
+/* A model that looks at places one by one. */
+static int show_gaze(const options *o, const at_cli_common *common, const at_cli_words *words)
+{
+    if (words->count != 1)
+        return at_cli_wrong(&spec, "this model looks at pictures: want one PICTURE; got %d", words->count);
+    at_cli_gaze gaze = {.model = o->model,
+                        .picture = words->list[0],
+                        .svg = o->svg,
+                        .png = o->png,
+                        .term = o->term,
+                        .samples = (size_t)o->samples};
+    at_status st = at_cli_show_glimpses(&gaze, common);
+    return st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);
+}
+
 int at_cli_show(int argc, char **argv)
 {
     options o;
@@ -329,6 +350,8 @@ int at_cli_show(int argc, char **argv)
     code = AT_CLI_DONE;
     if (!o.model)
         code = at_cli_wrong(&spec, "--model FOLDER is missing");
+    else if (at_gazer_can(o.model))
+        code = show_gaze(&o, &common, &words);
     else if (at_photo_model(o.model))
         code = show_photo(&o, &common, &words);
     else if (o.query || o.weighted)

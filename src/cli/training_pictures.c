@@ -68,6 +68,9 @@ at_status at_training_load_pictures(at_training *t, const at_training_place *pla
     if (st != AT_OK)
         return st;
     t->prepare = at_picture_prepare(o, &size);
+    st = at_prepare_check(t->train_split.set, &t->prepare);
+    if (st != AT_OK)
+        return st;
     at_picture_loader_spec spec = {.split = &t->train_split,
                                    .prepare = t->prepare,
                                    .augment = &t->augment,

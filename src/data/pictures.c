@@ -8,6 +8,7 @@
 #include "data/internal.h"
 
 enum { HALF, IMAGENET, UNIT };
+enum { PIECE = 8 }; /* side of clutter: Mnih et al. 2014, arXiv:1406.6247, section 4 */
 
 #define AT(member) offsetof(at_picture_options, member)
 
@@ -31,6 +32,16 @@ const at_field at_picture_fields[] = {
      "values: -1 to 1; less the mean and by the deviation of ImageNet's colours; 0 to 1"},
     {"holdout", AT_FIELD_REAL, AT(holdout), "0", 0, 0.9, NULL,
      "part of train's pictures, the same of each class, to validate by instead of `valid`"},
+    {"canvas", AT_FIELD_BOOL, AT(canvas), "false", 0, 0, NULL,
+     "of IDX: each picture anywhere on an empty one of the model's size, another place each epoch"},
+    {"clutter", AT_FIELD_INT, AT(clutter), "0", 0, 1024, NULL,
+     "of IDX: so many pieces of 8 x 8 pixels, cut from other pictures, are added anywhere"},
+    {"shift", AT_FIELD_INT, AT(shift), "0", 0, 256, NULL,
+     "of IDX, instead of augmentation: moved by up to so many pixels each way"},
+    {"turn", AT_FIELD_REAL, AT(turn), "0", 0, 180, NULL,
+     "of IDX, instead of augmentation: turned by up to so many degrees each way"},
+    {"grow", AT_FIELD_REAL, AT(grow), "0", 0, 0.9, NULL,
+     "of IDX, instead of augmentation: larger or smaller by up to this part"},
     {"strict", AT_FIELD_BOOL, AT(strict), "false", 0, 0, NULL,
      "a file that cannot be read ends the training; otherwise it is named and left out"},
     {0}};
@@ -225,6 +236,12 @@ at_prepare at_picture_prepare(const at_picture_options *o, const at_pixels *size
     how.middle = o->middle;
     how.spare = o->spare;
     how.max_pixels = (size_t)o->max_pixels;
+    how.placing = (at_placing){.canvas = o->canvas,
+                               .clutter = (size_t)o->clutter,
+                               .piece = PIECE,
+                               .shift = (size_t)o->shift,
+                               .turn = o->turn,
+                               .grow = o->grow};
     for (int c = 0; c < 3; c++) {
         how.mean[c] = o->normalise == IMAGENET ? imagenet[0][c] : o->normalise == UNIT ? 0 : 0.5f;
         how.deviation[c] = o->normalise == IMAGENET ? imagenet[1][c] : o->normalise == UNIT ? 1 : 0.5f;
@@ -236,10 +253,12 @@ static const char *const resamples[] = {"bicubic", "bilinear", "area"}, *const f
 
 json_t *at_picture_section(const at_prepare *how)
 {
-    return json_pack("{s:s, s:s, s:f, s:f, s:[f,f,f], s:[f,f,f]}", "resample", resamples[how->resample],
-                     "fit", fits[how->fit], "middle", how->middle, "spare", how->spare, "mean",
-                     (double)how->mean[0], (double)how->mean[1], (double)how->mean[2], "deviation",
-                     (double)how->deviation[0], (double)how->deviation[1], (double)how->deviation[2]);
+    return json_pack("{s:s, s:s, s:f, s:f, s:b, s:I, s:[f,f,f], s:[f,f,f]}", "resample",
+                     resamples[how->resample], "fit", fits[how->fit], "middle", how->middle, "spare",
+                     how->spare, "canvas", (int)how->placing.canvas, "clutter",
+                     (json_int_t)how->placing.clutter, "mean", (double)how->mean[0], (double)how->mean[1],
+                     (double)how->mean[2], "deviation", (double)how->deviation[0], (double)how->deviation[1],
+                     (double)how->deviation[2]);
 }
 
 static at_status read_choice(const json_t *section, const char *key, const char *const *names, size_t count,
@@ -292,6 +311,12 @@ at_status at_picture_section_read(const json_t *section, const at_pixels *size, 
         p.spare = json_number_value(spare);
     if (st == AT_OK && !(p.middle > 0 && p.middle <= 1 && p.spare >= 1 && p.spare <= 64))
         st = at_fail(AT_EFORMAT, "fields 'middle', 'spare': want numbers within 0 … 1 and from 1 on");
+    int64_t clutter = 0;
+    if (st == AT_OK)
+        st = at_json_int_or(section, "clutter", 0, 1024, &clutter);
+    p.placing = (at_placing){.canvas = json_is_true(json_object_get(section, "canvas")),
+                             .clutter = (size_t)clutter,
+                             .piece = PIECE};
     p.resample = (at_resample)resample;
     p.fit = (at_fit)fit;
     *how = p;

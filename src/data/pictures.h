@@ -27,6 +27,9 @@ typedef struct at_picture_options {
     int64_t batch, ahead, cache_mb, max_pixels, threads;
     int64_t resample, fit, normalise;
     double middle, spare, holdout;
+    int64_t clutter, shift; /* of IDX: image/prepare.h, at_placing */
+    double turn, grow;
+    bool canvas;
     bool strict;
 } at_picture_options;
 

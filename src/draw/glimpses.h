@@ -4,8 +4,8 @@
  *         and what was seen at each; the same frames as pixels, for a PNG; a list for the terminal.
  * Owns    Nothing; the request is borrowed while the call lasts. The image is the caller's: at_image_free.
  * Shapes  image (H, W, C) as the model had it; places (count, 2) as attention/glimpse.h has them.
- * Errors  AT_EARG for a request without a glimpse or without a picture; AT_ENOSUP for an SVG in a build without
- *         libpng; AT_ENOMEM.
+ * Errors  AT_EARG for a request without a glimpse or without a picture; AT_ENOSUP for an SVG in a build
+ *         without libpng; AT_ENOMEM.
  *
  *     at_glimpse_picture p = {.image = &digit, .sensor = at_gaze_sensor(model), .places = path, .count = 7,
  *                             .title = "looks like 4 (0.98)"};

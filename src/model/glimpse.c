@@ -21,13 +21,16 @@ enum { LEARNED, RANDOM };
 enum { CENTRE, ANYWHERE };
 
 typedef struct options {
-    int64_t channels, glimpses, size, scales, zoom;
+    int64_t height, width_pixels, channels, glimpses, size, scales, zoom;
     int64_t what, where, combine, glimpse_width;
     int64_t cell, width, locator, places, first, copies;
     double deviation, early_loss, dropout;
 } options;
 
 static const at_field fields[] = {
+    {"image_height", AT_FIELD_INT, offsetof(options, height), "28", 1, 16384, NULL,
+     "of the pictures in pixels"},
+    {"image_width", AT_FIELD_INT, offsetof(options, width_pixels), "28", 1, 16384, NULL, "likewise"},
     {"channels", AT_FIELD_INT, offsetof(options, channels), "1", 1, 3, NULL,
      "of the pictures: 1 grey, 3 colour"},
     {"glimpses", AT_FIELD_INT, offsetof(options, glimpses), "7", 1, MOST_GLIMPSES, NULL,
@@ -475,6 +478,13 @@ static at_var *loss(const at_model *model, at_tape *tape, const at_batch *batch,
 
 /* ---------------------------------------------------------------- running */
 
+static at_pixels pixels(const at_model *model)
+{
+    const options *o = model->options;
+    return (at_pixels){
+        .height = (size_t)o->height, .width = (size_t)o->width_pixels, .channels = (size_t)o->channels};
+}
+
 static at_var *encode(const at_model *model, at_tape *tape, const at_batch *batch)
 {
     return at_gaze_run(model, tape, batch, &(at_gaze){.copies = 1});
@@ -555,6 +565,7 @@ const at_family at_family_glimpse = {
     .encode = encode,
     .loss = loss,
     .pool = pool,
+    .pixels = pixels,
     .classify = classify,
     .output = output,
     .max_length = max_length,
