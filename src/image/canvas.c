@@ -59,7 +59,7 @@ static double pixel_at(const at_canvas *c, const uint8_t *from, double x, double
 {
     double left = floor(x), top = floor(y), sum = 0;
     for (int i = 0; i < 4; i++) {
-        double column = left + i % 2, row = top + i / 2;
+        double column = left + i % 2, row = i < 2 ? top : top + 1;
         double share = (1 - fabs(x - column)) * (1 - fabs(y - row));
         if (column >= 0 && column < (double)c->width && row >= 0 && row < (double)c->height)
             sum += share * from[((size_t)row * c->width + (size_t)column) * c->channels + channel];

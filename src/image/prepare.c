@@ -112,7 +112,7 @@ at_status at_prepare_picture(const at_picture_set *set, size_t index, const at_p
                              const at_augment_options *augment, at_augment_key key, at_image_cache *cache,
                              float *pixels)
 {
-    if (set->idx.bytes && is_placed(&how->placing))
+    if (!set->path && is_placed(&how->placing))
         return place(set, index, how, augment != NULL, key, pixels);
     const at_image *image = cache ? at_image_cache_get(cache, index) : NULL;
     at_image own = {0};

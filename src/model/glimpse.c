@@ -230,7 +230,7 @@ static bool open_look(look *l, const at_model *model, at_tape *tape, const at_ba
         l->drawn = at_tape_saved(tape, 2 * moves + 1, sizeof *l->drawn);
         l->states = at_tape_saved(tape, moves * (size_t)o->width + 1, sizeof *l->states);
     }
-    return open_loops(l);
+    return l->rows.examples && open_loops(l);
 }
 
 /* Four words for path i at a step. */
