@@ -82,7 +82,8 @@ static at_status draw(const at_cli_gaze *gaze, const at_cli_common *common, cons
 
 at_status at_cli_show_glimpses(const at_cli_gaze *gaze, const at_cli_common *common)
 {
-    at_open_options open = {sizeof open, (int)common->threads, common->kernels};
+    at_open_options open = {
+        .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_picture_set set = {0};
     at_gazer *g = NULL;
     at_gazed gazed;
