@@ -34,12 +34,14 @@ static const at_field fields[] = {
 
 static const at_cli_spec spec = {
     .name = "bench",
-    .usage = "attention|lengths|linformer|translate|train|generate [options]",
+    .usage = "attention|lengths|linformer|vit|translate|train|generate [options]",
     .summary =
         "Times the work on this machine with random weights and numbers; each figure is a median.\n"
         "attention: the fused mechanism alone; lengths: its time and memory from 64 to 16,384 rows;\n"
         "linformer: a block of width 512 with k 256, and with full attention, 257 to 16,385 rows; and\n"
         "  12 of them over a picture of 2,048 x 2,048 (cases 2048px, 2048px-full);\n"
+        "vit: steps of training and classifying of 64 pictures of 224 x 224, 12 blocks of width 128, with\n"
+        "  Linformer k 64 and with full attention (sizes linformer, full);\n"
         "translate: 30 pieces to 30 pieces;\n"
         "train: whole steps of a small Transformer, 4,096 target tokens each (size char: 768);\n"
         "generate: 16 pieces and as many as the context holds behind them, greedily; a Llama of 110 M\n"
@@ -75,8 +77,9 @@ static const struct bench {
     const char *name;
     at_status (*run)(at_bench *bench);
 } benches[] = {{"attention", at_bench_attention}, {"lengths", at_bench_lengths},
-               {"linformer", at_bench_linformer}, {"translate", at_bench_translate},
-               {"train", at_bench_train},         {"generate", at_bench_generate}};
+               {"linformer", at_bench_linformer}, {"vit", at_bench_vit},
+               {"translate", at_bench_translate}, {"train", at_bench_train},
+               {"generate", at_bench_generate}};
 
 static int rising(const void *a, const void *b)
 {
@@ -262,7 +265,8 @@ int at_cli_bench(int argc, char **argv)
     for (size_t i = 0; words.count == 1 && i < sizeof benches / sizeof benches[0]; i++)
         which = strcmp(words.list[0], benches[i].name) == 0 ? &benches[i] : which;
     if (!which) {
-        code = at_cli_wrong(&spec, "want one of: attention, lengths, linformer, translate, train, generate");
+        code = at_cli_wrong(&spec,
+                            "want one of: attention, lengths, linformer, vit, translate, train, generate");
     } else if (o.svg && which->run != at_bench_lengths && which->run != at_bench_linformer) {
         code = at_cli_wrong(&spec, "--svg: only 'bench lengths' and 'bench linformer' have a picture");
     } else {

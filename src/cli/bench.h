@@ -69,6 +69,7 @@ at_status at_bench_pack(const at_bench *bench, at_model *model);
 at_status at_bench_attention(at_bench *bench);
 at_status at_bench_lengths(at_bench *bench);
 at_status at_bench_linformer(at_bench *bench);
+at_status at_bench_vit(at_bench *bench);
 at_status at_bench_translate(at_bench *bench);
 at_status at_bench_train(at_bench *bench);
 at_status at_bench_generate(at_bench *bench);
