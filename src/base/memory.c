@@ -2,9 +2,10 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "base/internal.h"
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, LARGE_PAGE = 2 << 20 };
 
 static void *system_alloc(void *context AT_UNUSED, size_t size)
 {
@@ -119,6 +120,20 @@ void at_free(void *block)
         allocator.free(allocator.context, block);
 }
 
+/* Asks the system for large pages: numbers by the megabyte would keep the CPU looking pages up, above all where
+ * columns of a matrix are read, and each fresh small page is a visit to the kernel. A wish: where it is not
+ * granted nothing changes. */
+static void wish_large_pages(void *block AT_UNUSED, size_t size AT_UNUSED)
+{
+#ifdef MADV_HUGEPAGE
+    if (size < 2 * LARGE_PAGE || allocator.alloc != system_alloc)
+        return;
+    uintptr_t first = ((uintptr_t)block + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE,
+              end = ((uintptr_t)block + size) / LARGE_PAGE * LARGE_PAGE;
+    madvise((char *)block + (first - (uintptr_t)block), end - first, MADV_HUGEPAGE);
+#endif
+}
+
 /* The pointer that the allocator gave stands in the word before the aligned block. */
 void *at_alloc_aligned(size_t count, size_t size)
 {
@@ -128,6 +143,7 @@ void *at_alloc_aligned(size_t count, size_t size)
     char *whole = at_alloc(padded);
     if (!whole)
         return NULL;
+    wish_large_pages(whole, padded);
     size_t skip = sizeof(void *);
     skip += (ALIGNMENT - ((uintptr_t)whole + skip) % ALIGNMENT) % ALIGNMENT;
     memcpy(whole + skip - sizeof whole, &whole, sizeof whole);
