@@ -26,8 +26,9 @@ static at_status insert_block(at_arena *arena, size_t at, size_t size)
         wanted = LARGEST_GROWTH;
     if (wanted < FIRST_BLOCK)
         wanted = FIRST_BLOCK;
-    if (arena->count == 0 && wanted < arena->peak)
-        wanted = arena->peak;
+    size_t most = arena->peak + arena->peak / 8; /* what is too much is never touched, so it is no memory */
+    if (arena->count == 0 && wanted < most)
+        wanted = most;
     if (wanted < size)
         wanted = size;
     at_status st = at_grow(&arena->blocks, &arena->capacity, arena->count + 1, sizeof *arena->blocks);
