@@ -5,8 +5,8 @@
  * Owns    Nothing; everything is borrowed while the call lasts.
  * Errors  AT_EARG for a chain without steps, AT_ENOMEM.
  *
- *     at_chain_step steps[] = {{.name = "picture", .shape = "224 × 224 × 3"},
- *                              {.name = "linear", .shape = "49 × 128", .parameters = 393344}};
+ *     at_chain_step steps[] = {{.name = "picture", .shape = "224×224×3"},
+ *                              {.name = "linear", .shape = "49×128", .parameters = 393344}};
  *     at_chain chain = {.title = "models/cats-dogs", .steps = steps, .count = 2};
  *     at_status st = at_chain_text(&chain, 80, &out);
  *     st = at_chain_svg(&chain, &svg);

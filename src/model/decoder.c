@@ -266,14 +266,14 @@ static void chain(const at_model *model, at_graph *graph)
     at_graph_step *pieces = at_graph_add(graph, 0, "pieces");
     snprintf(pieces->shape, sizeof pieces->shape, "n");
     at_graph_step *words = at_graph_add(graph, 0, "embedding");
-    snprintf(words->shape, sizeof words->shape, "n × %lld", (long long)o->width);
+    snprintf(words->shape, sizeof words->shape, "n×%lld", (long long)o->width);
     snprintf(words->detail, sizeof words->detail, "%lld vectors; %s", (long long)model->vocabulary.target,
              positions[o->positions]);
     at_graph_count(graph, words, names->embedding);
     at_graph_count(graph, words, names->positions);
     at_stack_graph(&((const net *)model->net)->stack, graph, 0, "n");
     at_graph_step *logits = at_graph_add(graph, 0, "output");
-    snprintf(logits->shape, sizeof logits->shape, "n × %lld", (long long)model->vocabulary.target);
+    snprintf(logits->shape, sizeof logits->shape, "n×%lld", (long long)model->vocabulary.target);
     snprintf(logits->detail, sizeof logits->detail, "%s; softmax",
              o->tied ? "the embedding's matrix again" : "a matrix of its own");
     at_graph_count(graph, logits, "lm_head.");

@@ -504,7 +504,7 @@ static void chain(const at_model *model, at_graph *graph)
     at_graph_step *pieces = at_graph_add(graph, 0, "pieces");
     snprintf(pieces->shape, sizeof pieces->shape, "n");
     at_graph_step *words = at_graph_add(graph, 0, "embedding");
-    snprintf(words->shape, sizeof words->shape, "n × %lld", (long long)o->width);
+    snprintf(words->shape, sizeof words->shape, "n×%lld", (long long)o->width);
     snprintf(words->detail, sizeof words->detail, "%lld vectors; %s; LayerNorm",
              (long long)model->vocabulary.source, positions[o->positions]);
     at_graph_count(graph, words, "bert.embeddings.");
@@ -512,7 +512,7 @@ static void chain(const at_model *model, at_graph *graph)
         at_stack_graph(&n->stack, graph, 0, "n");
     } else {
         at_graph_step *layers = at_graph_add(graph, 0, o->body == GRU ? "GRU" : "LSTM");
-        snprintf(layers->shape, sizeof layers->shape, "n × %lld", (long long)o->width);
+        snprintf(layers->shape, sizeof layers->shape, "n×%lld", (long long)o->width);
         snprintf(layers->detail, sizeof layers->detail, "%lld layers, %lld wide in each direction",
                  (long long)o->layers, (long long)o->width / 2);
         at_graph_count(graph, layers, "encoder.rnn.");

@@ -517,7 +517,7 @@ static at_graph_step *chain_step(const at_model *model, at_graph *graph, int lan
 {
     const options *o = model->options;
     at_graph_step *step = at_graph_add(graph, lane, name);
-    snprintf(step->shape, sizeof step->shape, "%lld × %lld", (long long)o->glimpses, (long long)width);
+    snprintf(step->shape, sizeof step->shape, "%lld×%lld", (long long)o->glimpses, (long long)width);
     return step;
 }
 
@@ -528,10 +528,10 @@ static void chain(const at_model *model, at_graph *graph)
     graph->lanes[0] = "what is seen";
     graph->lanes[1] = "where to look";
     at_graph_step *s = at_graph_add(graph, 0, "picture");
-    snprintf(s->shape, sizeof s->shape, "h × w × %lld", (long long)o->channels);
+    snprintf(s->shape, sizeof s->shape, "h×w×%lld", (long long)o->channels);
     s = chain_step(model, graph, 0, "glimpses", o->scales * o->channels * o->size * o->size);
     snprintf(s->detail, sizeof s->detail,
-             "%lld, one after the other, each of %lld scales of %lld × %lld pixels", (long long)o->glimpses,
+             "%lld, one after the other, each of %lld scales of %lld×%lld pixels", (long long)o->glimpses,
              (long long)o->scales, (long long)o->size, (long long)o->size);
     s = chain_step(model, graph, 0, "glimpse network", o->glimpse_width);
     snprintf(s->detail, sizeof s->detail, "what (%lld) and where (%lld), %s", (long long)o->what,

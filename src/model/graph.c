@@ -63,7 +63,7 @@ void at_stack_graph(const at_stack *stack, at_graph *graph, int lane, const char
 {
     const at_stack_spec *spec = &stack->spec;
     char prefix[96], shape[sizeof graph->steps[0].shape];
-    snprintf(shape, sizeof shape, "%s × %zu", rows, spec->width);
+    snprintf(shape, sizeof shape, "%s×%zu", rows, spec->width);
     if (spec->linformer.slots && spec->linformer.share_layers) {
         at_graph_step *sums = at_graph_add(graph, lane, "Linformer's sums, of all layers");
         snprintf(prefix, sizeof prefix, "%slinformer.", spec->names->layers);

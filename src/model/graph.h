@@ -11,7 +11,7 @@
  *
  *     at_graph_step *s = at_graph_add(graph, 0, "embedding");             // in a family's hook
  *     at_graph_count(graph, s, "model.shared.");
- *     snprintf(s->shape, sizeof s->shape, "n × %lld", width);
+ *     snprintf(s->shape, sizeof s->shape, "n×%lld", width);
  */
 #ifndef AT_MODEL_GRAPH_H
 #define AT_MODEL_GRAPH_H

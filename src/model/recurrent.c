@@ -310,13 +310,13 @@ static void chain_encoder(const at_model *model, at_graph *graph)
     at_graph_step *pieces = at_graph_add(graph, 0, "source pieces");
     snprintf(pieces->shape, sizeof pieces->shape, "n");
     at_graph_step *words = at_graph_add(graph, 0, "embedding");
-    snprintf(words->shape, sizeof words->shape, "n × %zu", s->embedding);
+    snprintf(words->shape, sizeof words->shape, "n×%zu", s->embedding);
     snprintf(words->detail, sizeof words->detail, "%lld vectors%s", (long long)model->vocabulary.source,
              o->reverse ? "; read from the end" : "");
     at_graph_count(graph, words, "shared.");
     at_graph_count(graph, words, "encoder.embed_");
     at_graph_step *layers = at_graph_add(graph, 0, o->cell == LSTM ? "LSTM" : "GRU");
-    snprintf(layers->shape, sizeof layers->shape, "n × %zu", s->memory);
+    snprintf(layers->shape, sizeof layers->shape, "n×%zu", s->memory);
     snprintf(layers->detail, sizeof layers->detail, "layers: %lld%s", (long long)o->encoder_layers,
              o->bidirectional ? ", in both directions" : "");
     at_graph_count(graph, layers, "encoder.rnn.");
@@ -335,10 +335,10 @@ static void chain(const at_model *model, at_graph *graph)
     at_graph_step *pieces = at_graph_add(graph, 1, "target pieces");
     snprintf(pieces->shape, sizeof pieces->shape, "m");
     at_graph_step *words = at_graph_add(graph, 1, "embedding");
-    snprintf(words->shape, sizeof words->shape, "m × %zu", s->embedding);
+    snprintf(words->shape, sizeof words->shape, "m×%zu", s->embedding);
     at_graph_count(graph, words, "decoder.embed_");
     at_graph_step *layers = at_graph_add(graph, 1, o->cell == LSTM ? "LSTM" : "GRU");
-    snprintf(layers->shape, sizeof layers->shape, "m × %zu", s->hidden);
+    snprintf(layers->shape, sizeof layers->shape, "m×%zu", s->hidden);
     snprintf(layers->detail, sizeof layers->detail, "layers: %zu; %s%s%s", s->layers, looks[o->attention],
              o->attention == AT_RNN_NONE ? "" : ", score ",
              o->attention == AT_RNN_NONE ? "" : at_score_table[o->score].name);
@@ -348,13 +348,13 @@ static void chain(const at_model *model, at_graph *graph)
         at_graph_count(graph, layers, parts[i]);
     if (s->out != s->hidden || reads_out(o) || o->attention == AT_RNN_LUONG) {
         at_graph_step *row = at_graph_add(graph, 1, "read-out");
-        snprintf(row->shape, sizeof row->shape, "m × %zu", s->out);
+        snprintf(row->shape, sizeof row->shape, "m×%zu", s->out);
         snprintf(row->detail, sizeof row->detail, "of state, context%s",
                  o->attention == AT_RNN_LUONG ? "; tanh" : ", word");
         at_graph_count(graph, row, "readout.");
     }
     at_graph_step *logits = at_graph_add(graph, 1, "output");
-    snprintf(logits->shape, sizeof logits->shape, "m × %lld", (long long)model->vocabulary.target);
+    snprintf(logits->shape, sizeof logits->shape, "m×%lld", (long long)model->vocabulary.target);
     snprintf(logits->detail, sizeof logits->detail, "%s; softmax",
              o->tied == AT_RNN_TIED_NONE ? "a matrix of its own" : "the embedding's matrix again");
     at_graph_count(graph, logits, "lm_head.");

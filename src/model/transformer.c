@@ -283,7 +283,7 @@ static void chain_side(const at_model *model, at_graph *graph, bool decoder)
     at_graph_step *pieces = at_graph_add(graph, lane, decoder ? "target pieces" : "source pieces");
     snprintf(pieces->shape, sizeof pieces->shape, decoder ? "m" : "n");
     at_graph_step *words = at_graph_add(graph, lane, "embedding");
-    snprintf(words->shape, sizeof words->shape, "%s × %lld", decoder ? "m" : "n", (long long)o->width);
+    snprintf(words->shape, sizeof words->shape, "%s×%lld", decoder ? "m" : "n", (long long)o->width);
     snprintf(words->detail, sizeof words->detail, "%lld vectors%s; %s",
              (long long)(decoder ? model->vocabulary.target : model->vocabulary.source),
              decoder && o->tied == TIED_ALL ? ", the encoder's" : "", positions[o->positions]);
@@ -301,7 +301,7 @@ static void chain(const at_model *model, at_graph *graph)
     chain_side(model, graph, false);
     chain_side(model, graph, true);
     at_graph_step *logits = at_graph_add(graph, 1, "output");
-    snprintf(logits->shape, sizeof logits->shape, "m × %lld", (long long)model->vocabulary.target);
+    snprintf(logits->shape, sizeof logits->shape, "m×%lld", (long long)model->vocabulary.target);
     snprintf(logits->detail, sizeof logits->detail, "%s; softmax",
              o->tied == TIED_NONE ? "a matrix of its own" : "the embedding's matrix again");
     at_graph_count(graph, logits, "lm_head.");

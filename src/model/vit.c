@@ -497,7 +497,7 @@ static void chain_stem(const at_model *model, at_graph *graph)
         grid = at_grid_after(&grid, &w);
         w = at_windowing_same(&grid, 3, 2);
         grid = at_grid_after(&grid, &w);
-        snprintf(s->shape, sizeof s->shape, "%zu×%zu × %lld", grid.height, grid.width,
+        snprintf(s->shape, sizeof s->shape, "%zu×%zu×%lld", grid.height, grid.width,
                  (long long)(i + 1 == o->stem ? o->d_model : o->stem_width << i));
         snprintf(s->detail, sizeof s->detail, "%lld×%lld pixels%s", (long long)o->stem_kernel,
                  (long long)o->stem_kernel, o->stem_norm ? "; LayerNorm" : "");
@@ -512,12 +512,12 @@ static void chain_patches(const at_model *model, at_graph *graph)
     const net *n = model->net;
     int64_t planes = o->channels * (o->shifted ? 1 + SHIFTS : 1);
     at_graph_step *patches = at_graph_add(graph, 0, "patches");
-    snprintf(patches->shape, sizeof patches->shape, "%zu × %lld", n->down * n->across,
+    snprintf(patches->shape, sizeof patches->shape, "%zu×%lld", n->down * n->across,
              (long long)(planes * o->patch_height * o->patch_width));
     snprintf(patches->detail, sizeof patches->detail, "%lld×%lld pixels each%s", (long long)o->patch_height,
              (long long)o->patch_width, o->shifted ? ", and of four shifted pictures" : "");
     at_graph_step *rows = at_graph_add(graph, 0, "linear");
-    snprintf(rows->shape, sizeof rows->shape, "%zu × %lld", n->down * n->across, (long long)o->d_model);
+    snprintf(rows->shape, sizeof rows->shape, "%zu×%lld", n->down * n->across, (long long)o->d_model);
     if (o->patch_norm || o->shifted)
         snprintf(rows->detail, sizeof rows->detail, "LayerNorm before%s", o->patch_norm ? " and after" : "");
     at_graph_count(graph, rows, "vit.embeddings.patch_embeddings.");
@@ -540,7 +540,7 @@ static void chain(const at_model *model, at_graph *graph)
     else
         chain_patches(model, graph);
     at_graph_step *tokens = at_graph_add(graph, 0, n->class ? "class token in front" : "rows");
-    snprintf(tokens->shape, sizeof tokens->shape, "%zu × %lld", n->tokens, (long long)o->d_model);
+    snprintf(tokens->shape, sizeof tokens->shape, "%zu×%lld", n->tokens, (long long)o->d_model);
     snprintf(tokens->detail, sizeof tokens->detail, "%s", places[o->positions]);
     at_graph_count(graph, tokens, "vit.embeddings.cls_token");
     at_graph_count(graph, tokens, "vit.embeddings.position_embeddings");

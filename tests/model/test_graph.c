@@ -65,7 +65,7 @@ static void every_parameter_has_its_step(void **state)
 static void shapes_follow_the_options(void **state)
 {
     (void)state;
-    static const char *const want[] = {"n", "n × 16", "n × 16", "n × 16", "16", "2"};
+    static const char *const want[] = {"n", "n×16", "n×16", "n×16", "16", "2"};
     at_model *model =
         new_model("encoder", "{\"d_model\": 16, \"heads\": 2, \"layers\": 5, \"ffn\": 7, \"norm\": "
                              "\"pre\", \"linformer_k\": 3, \"max_length\": 20}");
