@@ -3,10 +3,10 @@
 
     tools/bench.py [BUILD] [--quick] [--threads 2,1] [--rounds 2] [--only PARTS] [--cpus 0,1] [--write | --out FILE]
 
-Parts: kernels, products, attention, lengths, translate, train, generate. A peer is compared with where it is there:
-oneDNN when the build has found it; PyTorch and CTranslate2 when ATTEND_PEERS names a Python that has them and
-ATTEND_PEER_SCRIPTS the folder of sdpa_torch.py, translate_ct2.py, translate_torch.py and lm_torch.py; for trainings
-ATTEND_DATA names the folder that holds multi30k and tinyshakespeare. Ours and the peer run in turn, A B A B, with the
+Parts: kernels, products, attention, lengths, translate, train, generate, vit. A peer is compared with where it is there:
+oneDNN when the build has found it; PyTorch, CTranslate2 and llama.cpp when ATTEND_PEERS names a Python that has them
+and ATTEND_PEER_SCRIPTS the folder of sdpa_torch.py, translate_ct2.py, translate_torch.py, lm_torch.py, vit_torch.py and
+decode_llamacpp.py; for trainings ATTEND_DATA names the folder that holds multi30k and tinyshakespeare. Ours and the peer run in turn, A B A B, with the
 same number of threads on the same cores, and ratios are of medians. The reference is ours with --kernels ref, run once.
 
 --write (make bench) writes docs/performance.md, with docs/performance-notes.md in it, which is kept by hand, and
@@ -24,7 +24,7 @@ import sys
 import tempfile
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-PARTS = ["kernels", "products", "attention", "lengths", "translate", "train", "generate"]
+PARTS = ["kernels", "products", "attention", "lengths", "translate", "train", "generate", "vit"]
 
 
 def parse():
@@ -95,7 +95,8 @@ def peer(o, threads, script, *words):
     if not o.peers or not folder or not os.path.exists(os.path.join(folder, script)):
         return []
     if "peers" not in o.seen:
-        ask = "import importlib.metadata as m\nfor n in 'torch', 'ctranslate2':\n print(n, m.version(n))"
+        ask = ("import importlib.metadata as m\nfor n in 'torch', 'ctranslate2', 'llama_cpp_python':\n"
+               " try: print(n, m.version(n))\n except m.PackageNotFoundError: pass")
         o.seen["peers"] = (run(o, 1, o.peers, "-c", ask) or "").splitlines()
     return (run(o, threads, o.peers, os.path.join(folder, script), *words) or "").splitlines()
 
@@ -228,28 +229,32 @@ def lengths(o):
             *picture]
 
 
+TYPES = {"float32": "fp32", "bfloat16": "bf16"}
+
+
 def translate_peer(o, t):
     found = {}
     for line in peer(o, t, "translate_ct2.py", t):
-        case = re.match(r"(\S+) +float32 +batch +(\d+) beam (\d+): +([\d.]+) tokens/s", line)
+        case = re.match(r"(\S+) +(float32|bfloat16) +batch +(\d+) beam (\d+): +([\d.]+) tokens/s", line)
         if case:
-            found[f"{case[1]}, batch {case[2]}, beam {case[3]}"] = float(case[4])
+            found[f"{case[1]} {TYPES[case[2]]}, batch {case[3]}, beam {case[4]}"] = float(case[5])
     return found
 
 
-def translate_rates(answer):
-    return {f"{r['size']}, batch {r['batch']}, beam {r['beam']}": r["tokens_per_s"] for r in answer["rows"]}
+def our_translations(o, t, sizes, kind, **how):
+    rows = [r for s in sizes for r in ours(o, t, "translate", "--size", s, "--type", kind, **how)["rows"]]
+    return {f"{r['size']} {kind}, batch {r['batch']}, beam {r['beam']}": r["tokens_per_s"] for r in rows}
 
 
 def translate(o):
-    lines = ["## Translating", "", "Tokens/s, fp32, random weights, 30 pieces to 30 pieces; peer: CTranslate2.", ""]
-    sizes = ["tiny"] if o.quick else ["tiny", "base", "gru"]
+    lines = ["## Translating", "", "Tokens/s, random weights, 30 pieces to 30 pieces; peer: CTranslate2.", ""]
     for t in o.threads:
         def mine(t=t):
-            return translate_rates({"rows": [r for s in sizes for r in ours(o, t, "translate", "--size", s)["rows"]]})
+            if o.quick:
+                return our_translations(o, t, ["tiny"], "fp32")
+            return {**our_translations(o, t, ["tiny", "base", "gru"], "fp32"), **our_translations(o, t, ["tiny", "base"], "bf16")}
         a, b = in_turn(o, mine, lambda t=t: {} if o.quick else translate_peer(o, t))
-        reference = {} if o.quick else translate_rates(
-            ours(o, t, "translate", "--size", "tiny", seconds=0.01, kernels="ref"))
+        reference = {} if o.quick else our_translations(o, t, ["tiny"], "fp32", seconds=0.01, kernels="ref")
         lines += [f"Threads: {t}.", "", *table(HEAD[:-1], [row[:-1] for row in rates(a, reference, b, {})]), ""]
     return lines
 
@@ -306,14 +311,62 @@ def train(o):
     return lines
 
 
+def llama_peer(o, t):
+    """llama.cpp's best, with or without its fused attention."""
+    found = {}
+    for line in peer(o, t, "decode_llamacpp.py", t):
+        case = re.match(r"bf16 +flash \S+ *: prompt 512 +([\d.]+) tokens/s, generate 128 after it +([\d.]+) tokens/s", line)
+        for name, speed in zip(("llama bf16, prompt of 512", "llama bf16, 128 after it"), case.groups() if case else ()):
+            found[name] = max(found.get(name, 0), float(speed))
+    return found
+
+
+def our_writing(o, t, **how):
+    rows = ours(o, t, "generate", "--size", "char", **how)["rows"]
+    return {f"char fp32, batch {r['batch']}": r["tokens_per_s"] for r in rows}
+
+
+def our_llama(o, t):
+    found = {}
+    for r in ours(o, t, "generate", "--size", "llama", "--type", "bf16")["rows"]:
+        found["llama bf16, prompt of 512"] = r["prompt_per_s"]
+        found["llama bf16, 128 after it"] = r["tokens_per_s"]
+    return found
+
+
 def generate(o):
-    lines = ["## Generating", "", "Tokens/s, fp32, random weights, nanoGPT's character model for a CPU.", ""]
+    lines = ["## Generating", "", "Tokens/s, random weights: nanoGPT's character model for a CPU, greedily in batches; a Llama of 110 M "
+             "numbers, peer: llama.cpp.", ""]
     for t in o.threads:
-        def found(answer):
-            return {f"{r.get('size', r.get('case'))}, batch {r.get('batch', 1)}": r["tokens_per_s"] for r in answer["rows"]}
-        a = found(ours(o, t, "generate"))
-        reference = found(ours(o, t, "generate", seconds=0.01, kernels="ref"))
-        lines += [f"Threads: {t}.", "", *table(HEAD[:4], [row[:4] for row in rates(a, reference, {}, {})]), ""]
+        a, b = in_turn(o, lambda t=t: {**our_writing(o, t), **({} if o.quick else our_llama(o, t))},
+                       lambda t=t: {} if o.quick else llama_peer(o, t))
+        reference = our_writing(o, t, seconds=0.01, kernels="ref")
+        lines += [f"Threads: {t}.", "", *table(HEAD[:-1], [row[:-1] for row in rates(a, reference, b, {})]), ""]
+    return lines
+
+
+def vit_peer(o, t):
+    found = {}
+    for line in peer(o, t, "vit_torch.py", t):
+        for job, speed in re.findall(r"\b(train|classify) (\d+) images/s", line):
+            found[f"linformer, {job}"] = float(speed)
+    return found
+
+
+def our_pictures(o, t):
+    found = {}
+    for r in ours(o, t, "vit", "--size", "linformer")["rows"]:
+        found[f"{r['size']}, train"] = r["train_pictures_per_s"]
+        found[f"{r['size']}, classify"] = r["classify_pictures_per_s"]
+    return found
+
+
+def vit(o):
+    lines = ["## Pictures", "", "Pictures/s of 224 × 224, fp32, 12 blocks of width 128 with Linformer k 64, batches of 64; peer: PyTorch "
+             "eager.", ""]
+    for t in o.threads:
+        a, b = in_turn(o, lambda t=t: our_pictures(o, t), lambda t=t: {} if o.quick else vit_peer(o, t))
+        lines += [f"Threads: {t}.", "", *table(HEAD[:-1], [row[:-1] for row in rates(a, {}, b, {})]), ""]
     return lines
 
 
