@@ -21,7 +21,7 @@
 typedef struct options {
     char *model, *target, *svg, *png, *html, *compare, *heads, *layer_name, *head_name, *query;
     int64_t kind, beam, samples, positions, max_pixels;
-    bool pieces, rollout, term, light, dark, weighted;
+    bool pieces, rollout, term, light, dark, weighted, alike;
     int layer, head; /* of layer_name and head_name */
 } options;
 
@@ -55,6 +55,8 @@ static const at_field fields[] = {
     {"query", AT_FIELD_TEXT, offsetof(options, query), NULL, 0, 0, NULL,
      "of a picture: what this patch looks at, as x,y from the left and the top; otherwise what the model "
      "looks at"},
+    {"alike", AT_FIELD_BOOL, offsetof(options, alike), "false", 0, 0, NULL,
+     "with query: the patches most like that one, instead of what it looks at"},
     {"weighted", AT_FIELD_BOOL, offsetof(options, weighted), "false", 0, 0, NULL,
      "of a picture: each patch as bright as its weight, instead of colours over the photo"},
     {"max_pixels", AT_FIELD_INT, offsetof(options, max_pixels), "100000000", 1, 1e12, NULL,
@@ -299,14 +301,17 @@ static int show_photo(const options *o, const at_cli_common *common, const at_cl
     if (o->target || o->compare || o->heads || o->positions > 0 || o->pieces || words->count != 1)
         return at_cli_wrong(&spec,
                             "%s reads pictures: want one PICTURE, and of the options layer, head, rollout, "
-                            "query, weighted, svg, png, html, max-pixels",
+                            "query, alike, weighted, svg, png, html, max-pixels",
                             o->model);
+    if (o->alike && !o->query)
+        return at_cli_wrong(&spec, "--alike wants the patch: give --query x,y too");
     at_cli_photo photo = {.model = o->model,
                           .path = words->list[0],
                           .svg = o->svg,
                           .png = o->png,
                           .html = o->html,
                           .query = o->query,
+                          .alike = o->alike,
                           .weighted = o->weighted,
                           .rollout = o->rollout,
                           .layer = o->layer,
@@ -354,8 +359,9 @@ int at_cli_show(int argc, char **argv)
         code = show_gaze(&o, &common, &words);
     else if (at_photo_model(o.model))
         code = show_photo(&o, &common, &words);
-    else if (o.query || o.weighted)
-        code = at_cli_wrong(&spec, "--query and --weighted are of pictures; %s reads texts", o.model);
+    else if (o.query || o.weighted || o.alike)
+        code =
+            at_cli_wrong(&spec, "--query, --alike and --weighted are of pictures; %s reads texts", o.model);
     else if (o.compare && !o.html)
         code = at_cli_wrong(&spec, "--compare puts a second model into the page: give --html FILE too");
     else if (o.rollout && (o.kind == AT_VIEW_CROSS || o.layer >= 0 || o.head >= 0))

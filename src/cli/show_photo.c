@@ -52,6 +52,11 @@ static void choose(work *w)
 static void name_map(work *w)
 {
     at_buf *t = &w->title;
+    if (w->o->alike) {
+        at_buf_printf(t, "patches like %ld,%ld, by the cosine of what the last layer made of them",
+                      w->asker % (long)w->look.across, w->asker / (long)w->look.across);
+        return;
+    }
     if (w->asker >= 0)
         at_buf_printf(t, "patch %ld,%ld, ", w->asker % (long)w->look.across, w->asker / (long)w->look.across);
     else
@@ -225,7 +230,8 @@ static at_status show(work *w, const at_cli_common *common)
     w->row = at_alloc_array(w->look.down * w->look.across, sizeof *w->row);
     st = w->row ? at_buf_status(&w->title) : AT_ENOMEM;
     if (st == AT_OK)
-        st = at_photo_row(&w->look, w->layer, w->head, w->asker, w->row);
+        st = o->alike ? at_photo_alike(&w->look, w->asker, w->row)
+                      : at_photo_row(&w->look, w->layer, w->head, w->asker, w->row);
     if (st == AT_OK && (o->png || o->svg))
         st = write_pictures(w);
     if (st == AT_OK && o->html)

@@ -8,6 +8,7 @@ typedef struct at_cli_photo {
     const char *svg, *png, *html; /* files to write; NULL: not wanted */
     const char *query;            /* "x,y", a patch; NULL: the model itself looks */
     bool weighted, rollout;
+    bool alike;      /* not what the patch of `query` looks at, but which patches are like it */
     int layer, head; /* or AT_MEAN, AT_OWN */
     int64_t max_pixels;
 } at_cli_photo;

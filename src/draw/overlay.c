@@ -176,6 +176,7 @@ typedef struct place {
 static void put_patches(const at_overlay *o, const place *p, at_buf *out)
 {
     double most = largest(o), w = p->width / (double)o->across, h = p->height / (double)o->down;
+    at_buf_text(out, "<g shape-rendering=\"crispEdges\">\n"); /* no seams between neighbours */
     for (size_t i = 0; i < o->down * o->across; i++) {
         size_t row = i / o->across, column = i % o->across;
         double part = most > 0.0 ? (double)o->weights[i] / most : 0.0, rgb[3] = {0, 0, 0};
@@ -188,6 +189,7 @@ static void put_patches(const at_overlay *o, const place *p, at_buf *out)
                       (unsigned)rgb[1], (unsigned)rgb[2], o->weighted ? 1.0 - part : cover_of(part), column,
                       row, (double)o->weights[i]);
     }
+    at_buf_text(out, "</g>\n");
     if (o->query < 0)
         return;
     size_t row = (size_t)o->query / o->across, column = (size_t)o->query % o->across;

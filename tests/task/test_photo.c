@@ -203,6 +203,9 @@ static void the_command(void **state)
     assert_int_equal(painted.height, 448);
     at_image_free(&painted);
     assert_true(at_file_exists(check_path("o.svg")) && at_file_exists(check_path("o.html")));
+    assert_int_equal(attend("--model class --query 1,0 --alike photo.png", out, sizeof out), 0);
+    assert_non_null(strstr(out, "patches like 1,0"));
+    assert_int_equal(attend("--model class --alike photo.png", out, sizeof out), 2);
     assert_int_equal(attend("--model class --query 3,0 photo.png", out, sizeof out), 1);
     assert_non_null(strstr(out, "3 x 2 patches, 0,0 to 2,1"));
     assert_int_equal(attend("--model class --query no photo.png", out, sizeof out), 1);
