@@ -53,7 +53,7 @@ static void name_map(work *w)
 {
     at_buf *t = &w->title;
     if (w->o->alike) {
-        at_buf_printf(t, "patches like %ld,%ld, by the cosine of what the last layer made of them",
+        at_buf_printf(t, "patches like %ld,%ld, by the cosine after the last layer, the mean taken off",
                       w->asker % (long)w->look.across, w->asker / (long)w->look.across);
         return;
     }

@@ -127,29 +127,45 @@ static at_status copy_row(const float *from, size_t count, float **to)
     return *to ? AT_OK : AT_ENOMEM;
 }
 
-/* Cosines of what the last layer made of the tokens; where they point apart there is no likeness. */
+/* (T, D) less the mean of all T: what they have in common would make everything alike. */
+static double *centred(const at_var *x, size_t n, size_t d)
+{
+    double *from_mean = at_alloc_zero((n + 1) * d, sizeof *from_mean), *mean = from_mean + n * d;
+    if (!from_mean)
+        return NULL;
+    for (size_t i = 0; i < n * d; i++)
+        mean[i % d] += (double)x->data[i] / (double)n;
+    for (size_t i = 0; i < n * d; i++)
+        from_mean[i] = (double)x->data[i] - mean[i % d];
+    return from_mean;
+}
+
+static double dot(const double *a, const double *b, size_t d)
+{
+    double sum = 0.0;
+    for (size_t k = 0; k < d; k++)
+        sum += a[k] * b[k];
+    return sum;
+}
+
+/* Cosines of what the last layer made of the tokens, less their mean; where they point apart there is no
+ * likeness. */
 static at_status compare(const at_var *x, at_photo_look *look)
 {
     size_t n = look->tokens, d = (size_t)x->shape.dim[1];
-    double *length = at_alloc_array(n, sizeof *length);
+    double *rows = centred(x, n, d);
     look->alike = at_alloc_array(n * n, sizeof *look->alike);
-    at_status st = length && look->alike ? AT_OK : AT_ENOMEM;
+    at_status st = rows && look->alike ? AT_OK : AT_ENOMEM;
     for (size_t i = 0; st == AT_OK && i < n; i++) {
-        const float *a = x->data + i * d;
-        double sum = 0.0;
-        for (size_t k = 0; k < d; k++)
-            sum += (double)a[k] * (double)a[k];
-        length[i] = sqrt(sum);
+        const double *a = rows + i * d;
         for (size_t j = 0; j <= i; j++) {
-            const float *b = x->data + j * d;
-            double dot = 0.0, most = length[i] * length[j];
-            for (size_t k = 0; k < d; k++)
-                dot += (double)a[k] * (double)b[k];
-            double cosine = most > 0.0 ? fmin(fmax(dot / most, 0.0), 1.0) : 0.0;
+            const double *b = rows + j * d;
+            double most = sqrt(dot(a, a, d) * dot(b, b, d));
+            double cosine = most > 0.0 ? fmin(fmax(dot(a, b, d) / most, 0.0), 1.0) : 0.0;
             look->alike[i * n + j] = look->alike[j * n + i] = (float)cosine;
         }
     }
-    at_free(length);
+    at_free(rows);
     return st;
 }
 

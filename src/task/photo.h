@@ -2,7 +2,7 @@
  *
  * Role    Opens a model folder whose family reads pictures; brings a file to what the model was trained on
  *         (image/prepare.h); one pass gives probabilities and, with a trace, every map of attention, rollout,
- *         and how alike what the last layer made of two patches is.
+ *         and how alike what the last layer made of two patches is (cosine, their mean taken off).
  * Owns    A reader its folder, threads and tape: at_photo_reader_close. A look its numbers and its picture:
  *         at_photo_look_free.
  * Shapes  T tokens: the class token, where there is one, then down * across patches row by row.

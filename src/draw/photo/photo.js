@@ -85,7 +85,7 @@ function drawPhoto() {
   const best = row.indexOf(Math.max(...row));
   const seen = row.reduce((sum, w) => sum + w, 0);
   told.textContent = state.view === 'likeness'
-    ? who + ': the regions most like it, by the cosine of what the last layer made of them.'
+    ? who + ': the regions most like it, by the cosine of what the last layer made of them, less their mean.'
     : who + ' in ' + name(map) + ': most on patch ' + place(best) + ' (' + (100 * row[best]).toFixed(1) + ' %)'
       + (data.first ? '; ' + (100 * seen).toFixed(0) + ' % on patches, the rest on the class token.' : '.');
   scale.textContent = (100 * most).toFixed(1) + ' %';
