@@ -122,6 +122,25 @@ static at_status check_llama(const json_t *config, const json_t *rope)
     return AT_OK;
 }
 
+/* Their keys that have values, as options of ours. */
+static void take_keys(const json_t *config, const same_key *keys, json_t *section, bool *ok)
+{
+    for (const same_key *k = keys; *ok && k->theirs; k++) {
+        const json_t *value = json_object_get(config, k->theirs);
+        if (value && !json_is_null(value))
+            put(section, k->ours, json_deep_copy(value), ok);
+    }
+}
+
+static at_status give_section(json_t *section, bool ok, json_t **out)
+{
+    *out = ok ? section : NULL;
+    if (ok)
+        return AT_OK;
+    json_decref(section);
+    return at_fail(AT_ENOMEM, "out of memory while reading config.json");
+}
+
 at_status at_config_from_llama(const json_t *config, json_t **section)
 {
     const json_t *rope = json_object_get(config, "rope_parameters");
@@ -136,11 +155,7 @@ at_status at_config_from_llama(const json_t *config, json_t **section)
     json_t *s = json_pack("{s:s, s:s, s:s, s:s}", "family", "decoder", "positions", "rotary", "norm", "rms",
                           "activation", "swiglu");
     bool ok = s != NULL;
-    for (const same_key *k = llama_keys; ok && k->theirs; k++) {
-        const json_t *value = json_object_get(config, k->theirs);
-        if (value && !json_is_null(value))
-            put(s, k->ours, json_deep_copy(value), &ok);
-    }
+    take_keys(config, llama_keys, s, &ok);
     const json_t *groups = json_object_get(config, "num_key_value_heads");
     if (ok && json_is_integer(groups))
         put(s, "groups", json_deep_copy(groups), &ok);
@@ -150,10 +165,39 @@ at_status at_config_from_llama(const json_t *config, json_t **section)
         put(s, "tied", json_false(), &ok);
     if (ok && !json_object_get(s, "biases"))
         put(s, "biases", json_false(), &ok);
-    if (!ok) {
-        json_decref(s);
-        return at_fail(AT_ENOMEM, "out of memory while reading config.json");
-    }
-    *section = s;
-    return AT_OK;
+    return give_section(s, ok, section);
+}
+
+/* ---------------------------------------------------------------- a GPT-2 of Hugging Face's */
+
+/* NULL: none of ours. "gelu_new" is the one with tanh. */
+static const char *gpt2_activation(const json_t *config)
+{
+    static const char *const theirs[] = {"gelu_new", "gelu_pytorch_tanh", "gelu", "relu"};
+    static const char *const ours[] = {"gelu_tanh", "gelu_tanh", "gelu", "relu"};
+    const json_t *value = json_object_get(config, "activation_function");
+    const char *name = value ? json_string_value(value) : theirs[0];
+    for (size_t i = 0; name && i < sizeof theirs / sizeof theirs[0]; i++)
+        if (strcmp(name, theirs[i]) == 0)
+            return ours[i];
+    return NULL;
+}
+
+at_status at_config_from_gpt2(const json_t *config, json_t **section)
+{
+    static const char refused[] = "field '%s': a GPT-2 is opened here with %s only";
+    const char *activation = gpt2_activation(config);
+    if (!activation)
+        return at_fail(AT_ENOSUP, refused, "activation_function", "gelu_new, gelu or relu");
+    if (json_is_true(json_object_get(config, "scale_attn_by_inverse_layer_idx")))
+        return at_fail(AT_ENOSUP, refused, "scale_attn_by_inverse_layer_idx", "false");
+    if (json_is_false(json_object_get(config, "scale_attn_weights")))
+        return at_fail(AT_ENOSUP, refused, "scale_attn_weights", "true");
+    json_t *s = json_pack("{s:s, s:s, s:s, s:s, s:b}", "family", "decoder", "positions", "learned", "norm",
+                          "layer", "activation", activation, "biases", 1);
+    bool ok = s != NULL;
+    take_keys(config, gpt2_keys, s, &ok);
+    if (ok && !json_object_get(s, "ffn"))
+        put(s, "ffn", json_integer(4 * json_integer_value(json_object_get(config, "n_embd"))), &ok);
+    return give_section(s, ok, section);
 }

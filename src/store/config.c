@@ -157,7 +157,8 @@ json_t *at_config_write(const at_folder_content *content)
         } else {
             put_marian(config, options, &ok);
             put(config, "is_encoder_decoder", json_boolean(model->family->kind == AT_ENCODER_DECODER), &ok);
-            put_generation(config, options, content->decode, &ok);
+            if (model->family->kind == AT_ENCODER_DECODER)
+                put_generation(config, options, content->decode, &ok);
         }
         if (content->labels)
             put_labels(config, content->labels, &ok);
@@ -267,14 +268,15 @@ static at_status read_vit(const json_t *config, at_model **model)
 static at_status read_theirs(const json_t *config, at_model **model)
 {
     const char *type = json_string_value(json_object_get(config, "model_type"));
+    bool llama = type && strcmp(type, "llama") == 0;
     at_vocabulary v = {0};
     json_t *section = NULL;
     if (type && strcmp(type, "vit") == 0)
         return read_vit(config, model);
-    if (!type || strcmp(type, "llama") != 0)
+    if (!llama && !at_gpt2_is(config))
         return at_fail(AT_ENOSUP,
                        "no field 'attend': only models written by attend, and Hugging Face's of model_type "
-                       "llama and vit, can be opened");
+                       "llama, gpt2 and vit, can be opened");
     at_status st = at_json_int(config, "vocab_size", 1, MAX_VOCABULARY, &v.source);
     v.target = v.source;
     v.pad = id_or_none(config, "pad_token_id", v.source);
@@ -282,7 +284,7 @@ static at_status read_theirs(const json_t *config, at_model **model)
     v.eos = id_or_none(config, "eos_token_id", v.source);
     v.unk = id_or_none(config, "unk_token_id", v.source);
     if (st == AT_OK)
-        st = at_config_from_llama(config, &section);
+        st = llama ? at_config_from_llama(config, &section) : at_config_from_gpt2(config, &section);
     if (st == AT_OK)
         st = at_model_new("decoder", section, &v, model);
     json_decref(section);

@@ -17,6 +17,13 @@ bool at_config_is_llama(const json_t *options);
 void at_config_put_causal(json_t *config, const json_t *options, bool *ok);
 at_status at_config_check_causal(const json_t *config, const json_t *options);
 at_status at_config_from_llama(const json_t *config, json_t **section);
+at_status at_config_from_gpt2(const json_t *config, json_t **section);
+
+/* gpt2.c: whether config.json is of Hugging Face's own GPT-2, whose products are stored as (in, out) and
+ * whose queries, keys and values as one; and its numbers, split and turned, into the model's own block.
+ * */
+bool at_gpt2_is(const json_t *config);
+at_status at_gpt2_bind(const at_safetensors *file, at_model *model);
 
 /* vision.c: pictures. Whether Hugging Face's ViTForImageClassification computes the same; its keys written,
  * and compared with the options; the options of one that has no section of ours (a new reference). */
