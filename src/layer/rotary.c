@@ -6,7 +6,9 @@ typedef struct rotary_rows {
     const at_kernels *k;
     at_rotary rotary;
     size_t heads, head_width;
-    const int32_t *positions; /* (N) of each row */
+    const int32_t *positions; /* (N) of each row; -1 - i: the i-th of those behind the tables */
+    const float *far;         /* (count of those, pairs) cosines, then sines */
+    size_t far_count;
     const float *from;
     float *to;
     bool back, accumulate;
@@ -18,13 +20,14 @@ static void rotate_rows(void *context, size_t first, size_t end, int worker)
     const rotary_rows *s = context;
     size_t pairs = s->rotary.width / 2, d = s->heads * s->head_width;
     for (size_t i = first; i < end; i++) {
-        size_t at = (size_t)s->positions[i] * pairs;
+        bool near = s->positions[i] >= 0;
+        size_t at = (size_t)(near ? s->positions[i] : -1 - s->positions[i]) * pairs;
         at_turn turn = {.out = s->to + i * d,
                         .x = s->from + i * d,
                         .heads = s->heads,
                         .width = s->head_width,
-                        .cosines = s->rotary.cosines + at,
-                        .sines = s->rotary.sines + at,
+                        .cosines = (near ? s->rotary.cosines : s->far) + at,
+                        .sines = (near ? s->rotary.sines : s->far + s->far_count * pairs) + at,
                         .pairs = pairs,
                         .interleaved = s->rotary.interleaved,
                         .back = s->back,
@@ -55,6 +58,37 @@ static void rotary_backward(at_tape *tape, const at_node *node)
 
 const at_op at_op_rotary = {"rotary", rotary_backward};
 
+/* Positions of all rows; those behind the tables become numbers of turns of their own. False: no memory. */
+static bool place_rows(at_tape *tape, const at_rows *rows, const int32_t *starts, int32_t *positions,
+                       rotary_rows *s)
+{
+    size_t pairs = s->rotary.width / 2, n = at_rows_total(rows), reach = s->rotary.positions, far = 0;
+    for (size_t b = 0; b < rows->count; b++) {
+        for (int32_t i = rows->offsets[b]; i < rows->offsets[b + 1]; i++) {
+            positions[i] = i - rows->offsets[b] + (starts ? starts[b] : 0);
+            AT_ASSERT(positions[i] >= 0);
+            far += (size_t)positions[i] >= reach;
+        }
+    }
+    if (far == 0)
+        return true;
+    AT_ASSERT(s->rotary.frequencies);
+    float *turns = at_tape_saved(tape, 2 * far * pairs, sizeof *turns), *sines = turns + far * pairs;
+    for (size_t i = 0, at = 0; turns && i < n; i++) {
+        if ((size_t)positions[i] < reach)
+            continue;
+        for (size_t k = 0; k < pairs; k++) {
+            double angle = (double)positions[i] * s->rotary.frequencies[k];
+            turns[at * pairs + k] = (float)cos(angle);
+            sines[at * pairs + k] = (float)sin(angle);
+        }
+        positions[i] = -1 - (int32_t)at++;
+    }
+    s->far = turns;
+    s->far_count = far;
+    return turns != NULL;
+}
+
 at_var *at_rotate(at_tape *tape, const at_rotary *rotary, at_var *x, size_t heads, const at_rows *rows,
                   const int32_t *starts)
 {
@@ -74,12 +108,6 @@ at_var *at_rotate(at_tape *tape, const at_rotary *rotary, at_var *x, size_t head
     int32_t *positions = at_tape_saved(tape, n, sizeof *positions);
     if (tape->status != AT_OK)
         return NULL;
-    for (size_t b = 0; b < rows->count; b++) {
-        for (int32_t i = rows->offsets[b]; i < rows->offsets[b + 1]; i++) {
-            positions[i] = i - rows->offsets[b] + (starts ? starts[b] : 0);
-            AT_ASSERT(positions[i] >= 0 && (size_t)positions[i] < rotary->positions);
-        }
-    }
     *s = (rotary_rows){.k = tape->exec->kernels,
                        .rotary = *rotary,
                        .heads = heads,
@@ -87,6 +115,8 @@ at_var *at_rotate(at_tape *tape, const at_rotary *rotary, at_var *x, size_t head
                        .positions = positions,
                        .from = x->data,
                        .to = out->data};
+    if (!place_rows(tape, rows, starts, positions, s))
+        return NULL;
     run(tape, s, x->shape);
     return at_tape_record(tape, &at_op_rotary, out, &x, 1, s);
 }

@@ -6,7 +6,8 @@
  * Owns    Nothing: the tables are the caller's and live until backward is through.
  * Shapes  x (N, heads * W) -> the same; tables (P, W' / 2) with W' <= W, even.
  * Errors  Widths that do not fit: NULL, AT_ESHAPE sticks. Positions within the tables
- *         are the caller's duty (AT_ASSERT).
+ *         are the caller's duty (AT_ASSERT), unless there are frequencies: then those behind
+ *         them are worked out, so a text may go on without end.
  *
  *     double frequencies[32];
  *     at_rotary_frequencies(frequencies, 64, 10000);
@@ -25,6 +26,7 @@ typedef struct at_rotary {
     size_t width;     /* elements of each head that turn, even; the rest stay as they are */
     bool interleaved; /* pairs are (2i, 2i+1), as in the paper; otherwise (i, i + width/2), as Hugging Face's
                        * Llama has them */
+    const double *frequencies; /* (width / 2) of the tables; NULL: no position lies behind them */
 } at_rotary;
 
 /* Row i of sequence b turns by position starts[b] + place of i in b. starts NULL: all 0. */

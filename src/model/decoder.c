@@ -56,7 +56,8 @@ typedef struct net {
     at_embedding embedding;
     at_param *output;
     at_rotary rotary;
-    float *turns; /* cosines, then sines: (max_length, head width / 2) each */
+    float *turns;        /* cosines, then sines: (max_length, head width / 2) each */
+    double *frequencies; /* (head width / 2) */
 } net;
 
 static const at_projection_names gpt_projections = {"q_proj", "k_proj", "v_proj", "c_proj"},
@@ -114,14 +115,17 @@ static at_status check(const options *o)
 static at_status make_turns(const options *o, net *n)
 {
     size_t width = (size_t)(o->width / o->heads), pairs = width / 2, count = (size_t)o->max_length * pairs;
-    double frequencies[MOST_PAIRS];
+    n->frequencies = at_alloc_array(pairs, sizeof *n->frequencies);
     n->turns = at_alloc_array(2 * count, sizeof *n->turns);
-    if (!n->turns)
+    if (!n->turns || !n->frequencies)
         return AT_ENOMEM;
-    at_rotary_frequencies(frequencies, width, o->rotary_base);
-    at_rotary_tables(n->turns, n->turns + count, (size_t)o->max_length, pairs, frequencies);
-    n->rotary = (at_rotary){
-        .cosines = n->turns, .sines = n->turns + count, .positions = (size_t)o->max_length, .width = width};
+    at_rotary_frequencies(n->frequencies, width, o->rotary_base);
+    at_rotary_tables(n->turns, n->turns + count, (size_t)o->max_length, pairs, n->frequencies);
+    n->rotary = (at_rotary){.cosines = n->turns,
+                            .sines = n->turns + count,
+                            .positions = (size_t)o->max_length,
+                            .width = width,
+                            .frequencies = n->frequencies};
     return AT_OK;
 }
 
@@ -207,6 +211,7 @@ static void release(at_model *model)
     net *n = model->net;
     at_stack_free(&n->stack);
     at_free(n->turns);
+    at_free(n->frequencies);
 }
 
 static const at_param *output(const at_model *model)
@@ -279,6 +284,11 @@ static void chain(const at_model *model, at_graph *graph)
     at_graph_count(graph, logits, "lm_head.");
 }
 
+static bool state_rolls(const at_model *model)
+{
+    return ((const options *)model->options)->positions != LEARNED;
+}
+
 const at_family at_family_decoder = {
     .name = "decoder",
     .class = "LlamaForCausalLM",
@@ -291,6 +301,7 @@ const at_family at_family_decoder = {
     .decode = decode,
     .state_shape = state_shape,
     .state_step = state_step,
+    .state_rolls = state_rolls,
     .output = output,
     .max_length = max_length,
     .graph = chain,

@@ -93,6 +93,9 @@ typedef struct at_family {
     void (*state_shape)(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
                         size_t *cross_width);
     size_t (*state_begin)(const at_model *model); /* numbers kept of a source beside rows; NULL: none */
+    /* Whether slots may drop their oldest rows and go on (at_state_drop_oldest): places are told by distance,
+     * or not at all. NULL: they may not. */
+    bool (*state_rolls)(const at_model *model);
     bool state_newest; /* a step reads the row before it only: older ones are dropped */
     void (*state_source)(const at_model *model, at_tape *tape, at_state *state, at_var *memory,
                          const at_rows *rows, const int *sources);

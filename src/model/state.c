@@ -27,7 +27,8 @@ typedef struct source {
 
 typedef struct slot {
     list rows;
-    int source; /* or AT_NO_SOURCE */
+    size_t dropped; /* rows that were before the first */
+    int source;     /* or AT_NO_SOURCE */
     bool open;
 } slot;
 
@@ -243,6 +244,7 @@ at_status at_state_open(at_state *state, int from, int *index)
         state->slots[state->slot_count++] = (slot){0};
     }
     state->slots[i].source = from;
+    state->slots[i].dropped = 0;
     state->slots[i].open = true;
     if (from != AT_NO_SOURCE)
         state->sources[from].slots++;
@@ -273,6 +275,7 @@ at_status at_state_fork(at_state *state, int index, int *copy)
             state->self.references[from->rows[i]]++;
     }
     to->length = from->length;
+    slot_at(state, *copy)->dropped = slot_at(state, index)->dropped;
     return AT_OK;
 }
 
@@ -289,9 +292,25 @@ void at_state_close(at_state *state, int index)
 
 void at_state_truncate(at_state *state, int index, size_t length)
 {
-    list *l = &slot_at(state, index)->rows;
+    slot *s = slot_at(state, index);
+    list *l = &s->rows;
     list_cut(l, &state->self, length);
     AT_ASSERT(l->length == 0 || l->rows[l->length - 1] != GONE);
+    if (l->length == 0)
+        s->dropped = 0;
+}
+
+void at_state_drop_oldest(at_state *state, int index, size_t count)
+{
+    slot *s = slot_at(state, index);
+    list *l = &s->rows;
+    AT_ASSERT(count <= l->length && !state->newest);
+    for (size_t i = 0; i < count; i++)
+        pool_drop(&state->self, l->rows[i]);
+    if (count > 0 && count < l->length)
+        memmove(l->rows, l->rows + count, (l->length - count) * sizeof *l->rows);
+    l->length -= count;
+    s->dropped += count;
 }
 
 size_t at_state_length(const at_state *state, int index)
@@ -398,8 +417,9 @@ const int32_t *at_state_advance(at_tape *tape, at_state *state, const int *slots
     int32_t *starts = at_tape_saved(tape, rows->count, sizeof *starts);
     for (size_t b = 0; b < rows->count && tape->status == AT_OK; b++) {
         size_t count = (size_t)(rows->offsets[b + 1] - rows->offsets[b]);
-        starts[b] = (int32_t)at_state_length(state, slots[b]);
-        if (at_length_fits(tape, "target", (size_t)starts[b] + count, most) &&
+        size_t length = at_state_length(state, slots[b]);
+        starts[b] = (int32_t)(slot_at(state, slots[b])->dropped + length);
+        if (at_length_fits(tape, "target", length + count, most) &&
             at_state_extend(state, slots[b], count) != AT_OK)
             tape->status = AT_ENOMEM;
     }

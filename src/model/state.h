@@ -41,6 +41,9 @@ void at_state_close(at_state *state, int slot);
 /* Back to an earlier length; for a family that keeps the newest row alone, to 0 only. */
 void at_state_truncate(at_state *state, int slot, size_t length);
 size_t at_state_length(const at_state *state, int slot);
+/* Forgets the first `count` rows: what comes after no longer looks at them. Rows that are there and new ones
+ * keep their positions, so a family whose positions are absolute (state_rolls) must not be asked. */
+void at_state_drop_oldest(at_state *state, int slot, size_t count);
 size_t at_state_source_length(const at_state *state, int slot); /* 0 without a source */
 size_t at_state_bytes(const at_state *state);
 size_t at_state_slots(const at_state *state); /* open ones */
@@ -65,8 +68,8 @@ typedef struct at_cache {
 
 at_cache at_state_self(const at_state *state, int slot);
 at_cache at_state_cross(const at_state *state, int slot);
-/* A step's new rows reserved for every slot: where each slot's begin, on the tape. NULL: AT_ENOSUP past
- * `most` rows (0: any), or AT_ENOMEM, sticks. */
+/* A step's new rows reserved for every slot: at which position each slot's begin, on the tape. NULL:
+ * AT_ENOSUP past `most` rows (0: any), or AT_ENOMEM, sticks. */
 const int32_t *at_state_advance(at_tape *tape, at_state *state, const int *slots, const at_rows *rows,
                                 size_t most);
 /* Reserves `count` rows at the end of the slot's list; their numbers are the last of

@@ -20,7 +20,7 @@ static void quarter_turns_by_hand(void **state)
         at_tape *tape;
         check_ok(at_exec_new(level(l)->name, 1, &exec));
         check_ok(at_tape_new(exec, &tape));
-        at_rotary rotary = {cosines, sines, 3, 4, false};
+        at_rotary rotary = {cosines, sines, 3, 4, false, NULL};
         at_var *leaf = at_leaf(tape, at_shape2(3, 5), x, NULL);
         check_near(at_rotate(tape, &rotary, leaf, 1, &rows, NULL)->data, apart, 15, 0);
         rotary.interleaved = true;
@@ -68,7 +68,7 @@ static void products_depend_on_the_distance(void **state)
     check_ok(at_exec_new(NULL, 1, &exec));
     check_ok(at_tape_new(exec, &tape));
     for (int interleaved = 0; interleaved < 2; interleaved++) {
-        at_rotary rotary = {cosines, sines, POSITIONS, WIDTH, interleaved};
+        at_rotary rotary = {cosines, sines, POSITIONS, WIDTH, interleaved, NULL};
         float want = 0;
         for (int32_t n = 0; n < 30; n += 3) {
             int32_t starts[] = {n + 7, n};
@@ -123,7 +123,7 @@ static void same_bits_for_any_number_of_threads(void **state)
     at_rotary_frequencies(frequencies, 32, 10000);
     at_rotary_tables(cosines, sines, ROWS, 16, frequencies);
     gradient_random(x, ROWS * WIDTH, 4, 1);
-    at_rotary rotary = {cosines, sines, ROWS, 32, false};
+    at_rotary rotary = {cosines, sines, ROWS, 32, false, NULL};
     at_rows rows = {3, offsets, NULL};
     for (int i = 0; i < 5; i++) {
         at_exec *exec;
@@ -139,6 +139,34 @@ static void same_bits_for_any_number_of_threads(void **state)
         at_tape_free(tape);
         at_exec_free(exec);
     }
+}
+
+/* A short table with frequencies turns as a long one does: rows before, at and behind its end, in two
+ * sequences. */
+static void positions_behind_the_tables_are_worked_out(void **state)
+{
+    (void)state;
+    enum { SHORT = 5, LONG = 4000, PAIRS = 3, WIDTH = 2 * PAIRS, COUNT = 7 };
+    double frequencies[PAIRS];
+    static float cosines[LONG * PAIRS], sines[LONG * PAIRS], x[COUNT * WIDTH];
+    static const int32_t offsets[] = {0, 4, COUNT}, starts[] = {3, 3990};
+    at_rotary_frequencies(frequencies, WIDTH, 10000);
+    at_rotary_tables(cosines, sines, LONG, PAIRS, frequencies);
+    gradient_random(x, COUNT * WIDTH, 4, 1);
+    at_rows rows = {2, offsets, NULL};
+    at_exec *exec;
+    at_tape *tape;
+    check_ok(at_exec_new(NULL, 1, &exec));
+    check_ok(at_tape_new(exec, &tape));
+    at_rotary whole = {cosines, sines, LONG, WIDTH, false, NULL},
+              part = {cosines, sines, SHORT, WIDTH, false, frequencies};
+    at_var *leaf = at_leaf(tape, at_shape2(COUNT, WIDTH), x, NULL);
+    const at_var *want = at_rotate(tape, &whole, leaf, 1, &rows, starts),
+                 *got = at_rotate(tape, &part, leaf, 1, &rows, starts);
+    assert_true(want && got);
+    check_same_bits(got->data, want->data, COUNT * WIDTH * sizeof(float));
+    at_tape_free(tape);
+    at_exec_free(exec);
 }
 
 static void widths_that_do_not_fit_are_named(void **state)
@@ -163,7 +191,7 @@ static void widths_that_do_not_fit_are_named(void **state)
     at_rows rows = {1, offsets, NULL};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         at_tape_begin(tape, AT_TAPE_RUN, 0, 0);
-        at_rotary rotary = {one, one, 2, bad[i].width, false};
+        at_rotary rotary = {one, one, 2, bad[i].width, false, NULL};
         at_var *leaf = at_leaf(tape, at_shape2(bad[i].rows, 6), x, NULL);
         assert_null(at_rotate(tape, &rotary, leaf, bad[i].heads, &rows, NULL));
         check_fails(at_tape_status(tape), AT_ESHAPE, bad[i].message);
@@ -180,6 +208,7 @@ int main(void)
         cmocka_unit_test(products_depend_on_the_distance),
         cmocka_unit_test(levels_equal_the_reference),
         cmocka_unit_test(same_bits_for_any_number_of_threads),
+        cmocka_unit_test(positions_behind_the_tables_are_worked_out),
         cmocka_unit_test(widths_that_do_not_fit_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,6 +232,107 @@ static void a_text_past_the_context_is_refused(void **state)
     toy_close(&t);
 }
 
+enum { WINDOW = 8, LONG_TEXT = 30 };
+
+/* `count` ids into a slot, once its oldest rows have made room for them; the last row's logits. */
+static void feed_rolling(toy *t, at_state *state, int slot, const int32_t *ids, size_t count, float *last)
+{
+    size_t length = at_state_length(state, slot);
+    if (length + count > WINDOW)
+        at_state_drop_oldest(state, slot, length + count - WINDOW);
+    int32_t offsets[] = {0, (int32_t)count};
+    at_rows rows = {1, offsets, NULL};
+    at_tape_begin(t->tape, AT_TAPE_RUN, 0, 0);
+    const at_var *logits = at_state_next(t->model, t->tape, state, &slot, &rows, ids);
+    check_ok(at_tape_status(t->tape));
+    memcpy(last, logits->data, TOY_VOCABULARY * sizeof *last);
+}
+
+static void open_stirred(toy *t, const char *options)
+{
+    toy_open(t, &(toy_spec){.family = "decoder", .options = options, .seed = 3});
+    at_params *params = &t->model->params;
+    for (size_t i = 0; i < params->count; i++)
+        gradient_random(params->block + params->list[i]->offset, at_shape_count(params->list[i]->shape),
+                        (uint32_t)i, 0.5f);
+}
+
+/* Past the context: keys of one layer know their own piece only, so a slot whose oldest rows were dropped
+ * says what one says that has read the last pieces alone, at other places; and the pool grows no more. */
+static void the_oldest_rows_may_go(void **state)
+{
+    (void)state;
+    static const char one_layer[] =
+        "{" LLAMA ", \"d_model\": 16, \"heads\": 4, \"groups\": 2, \"layers\": 1, "
+        "\"max_length\": 8}";
+    static const size_t chunks[] = {1, 3};
+    toy t;
+    open_stirred(&t, one_layer);
+    int32_t ids[LONG_TEXT];
+    for (int i = 0; i < LONG_TEXT; i++)
+        ids[i] = 4 + i * i % 7;
+    assert_true(t.model->family->state_rolls(t.model));
+    for (size_t c = 0; c < 2; c++) {
+        at_state *rolling;
+        int slot;
+        float got[TOY_VOCABULARY], want[TOY_VOCABULARY];
+        check_ok(at_state_new(t.model, &rolling));
+        check_ok(at_state_open(rolling, AT_NO_SOURCE, &slot));
+        for (size_t i = 0; i < LONG_TEXT; i += chunks[c]) {
+            feed_rolling(&t, rolling, slot, ids + i, chunks[c], got);
+            size_t end = i + chunks[c], first = end > WINDOW ? end - WINDOW : 0;
+            int fresh;
+            check_ok(at_state_open(rolling, AT_NO_SOURCE, &fresh));
+            feed_rolling(&t, rolling, fresh, ids + first, end - first, want);
+            at_state_close(rolling, fresh);
+            check_near(got, want, TOY_VOCABULARY, 2e-5);
+        }
+        assert_int_equal(at_state_length(rolling, slot), WINDOW);
+        assert_int_equal(at_state_rows(rolling), WINDOW);
+        int copy; /* a fork goes on at the same position */
+        check_ok(at_state_fork(rolling, slot, &copy));
+        feed_rolling(&t, rolling, slot, ids, 1, got);
+        feed_rolling(&t, rolling, copy, ids, 1, want);
+        check_same_bits(got, want, sizeof got);
+        at_state_close(rolling, slot);
+        at_state_close(rolling, copy);
+        assert_int_equal(at_state_rows(rolling), 0);
+        at_state_free(rolling);
+    }
+    toy_close(&t);
+}
+
+/* Positions behind a short context's tables are those of a long one's: two layers, rows dropped alike. */
+static void rolling_positions_are_those_of_a_longer_context(void **state)
+{
+    (void)state;
+    static const char *const lengths[] = {"{" LLAMA ", \"d_model\": 16, \"heads\": 4, \"max_length\": 8}",
+                                          "{" LLAMA ", \"d_model\": 16, \"heads\": 4, \"max_length\": 64}"};
+    static float all[2][LONG_TEXT][TOY_VOCABULARY];
+    for (size_t m = 0; m < 2; m++) {
+        toy t;
+        at_state *rolling;
+        int slot;
+        open_stirred(&t, lengths[m]);
+        check_ok(at_state_new(t.model, &rolling));
+        check_ok(at_state_open(rolling, AT_NO_SOURCE, &slot));
+        for (int i = 0; i < LONG_TEXT; i++)
+            feed_rolling(&t, rolling, slot, (const int32_t[]){4 + i * 3 % 7}, 1, all[m][i]);
+        at_state_free(rolling);
+        toy_close(&t);
+    }
+    check_same_bits(all[0], all[1], sizeof all[0]);
+}
+
+static void learned_positions_do_not_roll(void **state)
+{
+    (void)state;
+    toy t;
+    toy_open(&t, &(toy_spec){.family = "decoder", .options = styles[0]});
+    assert_false(t.model->family->state_rolls(t.model));
+    toy_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +343,9 @@ int main(void)
         cmocka_unit_test(first_weights_are_gpt2s),
         cmocka_unit_test(options_that_cannot_be_are_refused),
         cmocka_unit_test(a_text_past_the_context_is_refused),
+        cmocka_unit_test(the_oldest_rows_may_go),
+        cmocka_unit_test(rolling_positions_are_those_of_a_longer_context),
+        cmocka_unit_test(learned_positions_do_not_roll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
