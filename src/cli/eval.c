@@ -38,9 +38,10 @@ static const at_field fields[] = {
     {"source", AT_FIELD_TEXT, offsetof(options, source), NULL, 0, 0, NULL,
      "source language; otherwise what the model's config.json says"},
     {"target", AT_FIELD_TEXT, offsetof(options, target), NULL, 0, 0, NULL, "target language; likewise"},
-    {"metric", AT_FIELD_TEXT, offsetof(options, metric), "bleu", 0, 0, NULL,
-     "any of bleu,chrf,chrf++,rouge,rouge-1,rouge-2,rouge-l; with --model also loss,perplexity; "
-     "or aer, with --alignment and --gold"},
+    {"metric", AT_FIELD_TEXT, offsetof(options, metric), NULL, 0, 0, NULL,
+     "any of bleu,chrf,chrf++,exact,rouge,rouge-1,rouge-2,rouge-l (bleu); with --model also loss,perplexity; "
+     "of a classifier accuracy,macro-f1,calibration,labels, of another encoder retrieval (all); or aer, with "
+     "--alignment and --gold"},
     {"tokenize", AT_FIELD_CHOICE, offsetof(options, tokenize), "auto", 0, 0, "auto|13a|zh|char|intl|none",
      "how BLEU and ROUGE cut lines into words; auto: zh for target zh, else 13a and ROUGE's own"},
     {"lowercase", AT_FIELD_BOOL, offsetof(options, lowercase), "false", 0, 0, NULL, "score without case"},
@@ -289,6 +290,7 @@ static at_status eval_encoder(job *j, const at_cli_common *common)
                          .split = o->split,
                          .source = o->source,
                          .target = o->target,
+                         .metrics = o->metric ? &j->scoring.metrics : NULL,
                          .batch = (int)o->batch,
                          .open = {sizeof r.open, (int)common->threads, common->kernels}};
     at_status st = at_eval_encoder(&r, j->scores, &j->lines);
@@ -306,6 +308,9 @@ static at_status eval_model(job *j, const at_cli_common *common)
     at_translator *translator = NULL;
     at_textfile source = {0};
     const at_metrics *m = &j->scoring.metrics;
+    if (at_metrics_of_labels(m) || m->retrieval)
+        return at_fail(AT_EARG,
+                       "accuracy, macro-f1, calibration, labels and retrieval are of encoders alone");
     at_status st = at_translator_open(j->o->model, &open, &translator);
     j->ref_count = 1;
     if (st == AT_OK)
@@ -376,8 +381,10 @@ static int check(const options *o, const at_metrics *metrics)
         return at_cli_wrong(&spec, "--data FOLDER is missing");
     if (o->hyp && o->ref_count == 0)
         return at_cli_wrong(&spec, "--ref FILE is missing");
-    if (o->hyp && (metrics->loss || metrics->perplexity))
-        return at_cli_wrong(&spec, "loss and perplexity are a model's: give --model");
+    if (o->hyp &&
+        (metrics->loss || metrics->perplexity || at_metrics_of_labels(metrics) || metrics->retrieval))
+        return at_cli_wrong(&spec, "loss, perplexity and what encoders are measured by are a model's: give "
+                                   "--model");
     if (o->hyp && o->out)
         return at_cli_wrong(&spec, "--out goes with --model");
     size_t inputs = o->hyp && strcmp(o->hyp, "-") == 0;
@@ -421,7 +428,7 @@ int at_cli_eval(int argc, char **argv)
     if (code != AT_CLI_GO)
         return code;
     at_metrics metrics;
-    if (at_metrics_parse(o.metric, &metrics) != AT_OK)
+    if (at_metrics_parse(o.metric ? o.metric : "bleu", &metrics) != AT_OK)
         code = at_cli_wrong(&spec, "%s", at_error_message());
     else
         code = check(&o, &metrics);

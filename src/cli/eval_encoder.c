@@ -123,15 +123,17 @@ static at_status put_classes(const labelling *l, json_t *scores, at_buf *out)
     return o && json_array_append_new(scores, o) == 0 ? at_buf_status(out) : AT_ENOMEM;
 }
 
-static at_status put_labels(const labelling *l, json_t *scores, at_buf *out)
+static at_status put_labels(const labelling *l, const at_metrics *m, json_t *scores, at_buf *out)
 {
     size_t count = (size_t)l->labels.count;
-    at_status st = put(scores, out, "accuracy", at_labels_accuracy(&l->labels), count);
-    if (st == AT_OK)
+    at_status st = AT_OK;
+    if (!m || m->accuracy)
+        st = put(scores, out, "accuracy", at_labels_accuracy(&l->labels), count);
+    if (st == AT_OK && (!m || m->macro_f1))
         st = put(scores, out, "macro-F1", at_labels_macro_f1(&l->labels), count);
-    if (st == AT_OK)
+    if (st == AT_OK && (!m || m->calibration))
         st = put(scores, out, "calibration-error", at_labels_calibration_error(&l->labels), count);
-    return st == AT_OK ? put_classes(l, scores, out) : st;
+    return st == AT_OK && (!m || m->labels) ? put_classes(l, scores, out) : st;
 }
 
 static at_status eval_labels(at_eval_request *r, json_t *scores, at_buf *out)
@@ -156,7 +158,7 @@ static at_status eval_labels(at_eval_request *r, json_t *scores, at_buf *out)
     r->seconds = at_clock() - start;
     r->count = l.texts.count;
     if (st == AT_OK)
-        st = put_labels(&l, scores, out);
+        st = put_labels(&l, r->metrics, scores, out);
     at_labels_free(&l.labels);
     at_textfile_free(&l.texts);
     at_free(l.gold);
@@ -242,10 +244,26 @@ static at_status eval_partners(at_eval_request *r, json_t *scores, at_buf *out)
     return st;
 }
 
+/* What was asked for is of a model of this kind, all of it. */
+static at_status expect_metrics(const at_metrics *m, bool labels)
+{
+    if (!m)
+        return AT_OK;
+    bool others = at_metrics_of_text(m) || m->loss || m->perplexity || m->aer;
+    if (labels && (others || m->retrieval))
+        return at_fail(AT_EARG, "a classifier has --metric accuracy, macro-f1, calibration, labels");
+    if (!labels && (others || at_metrics_of_labels(m)))
+        return at_fail(AT_EARG, "an encoder without labels has --metric retrieval");
+    return AT_OK;
+}
+
 at_status at_eval_encoder(at_eval_request *request, json_t *scores, at_buf *out)
 {
     json_t *config = load_config(request->model);
     bool labels = json_object_get(config, "id2label") != NULL;
     json_decref(config);
+    at_status st = expect_metrics(request->metrics, labels);
+    if (st != AT_OK)
+        return st;
     return labels ? eval_labels(request, scores, out) : eval_partners(request, scores, out);
 }

@@ -4,7 +4,8 @@
  *         taken for whom. Any other encoder alone: how many texts find their partner first, or among the
  *         first five.
  * Owns    Nothing.
- * Errors  Those of task and data; AT_EFORMAT with file and line for a label that the model does not know.
+ * Errors  AT_EARG for a metric that the model does not have. Those of task and data; AT_EFORMAT with file
+ *         and line for a label that the model does not know.
  *
  *     if (at_eval_reads(model))
  *         st = at_eval_encoder(&request, scores, &lines);
@@ -14,10 +15,12 @@
 #include <jansson.h>
 #include "attend.h"
 #include "base/buf.h"
+#include "cli/scores.h"
 
 typedef struct at_eval_request {
     const char *model, *data, *split;
     const char *source, *target; /* languages of pairs; NULL: those of the model */
+    const at_metrics *metrics;   /* only these; NULL: all that the model has */
     int batch;
     at_open_options open;
     size_t count;   /* out: lines or pairs scored */

@@ -11,6 +11,12 @@ at_status at_metrics_parse(const char *names, at_metrics *metrics)
     } known[] = {{"bleu", &metrics->bleu},
                  {"chrf", &metrics->chrf},
                  {"chrf++", &metrics->chrf_words},
+                 {"exact", &metrics->exact},
+                 {"accuracy", &metrics->accuracy},
+                 {"macro-f1", &metrics->macro_f1},
+                 {"calibration", &metrics->calibration},
+                 {"labels", &metrics->labels},
+                 {"retrieval", &metrics->retrieval},
                  {"rouge-1", &metrics->rouge[AT_ROUGE_1]},
                  {"rouge-2", &metrics->rouge[AT_ROUGE_2]},
                  {"rouge-l", &metrics->rouge[AT_ROUGE_L]},
@@ -27,10 +33,11 @@ at_status at_metrics_parse(const char *names, at_metrics *metrics)
                 found = *known[i].wanted = true;
         }
         if (!found)
-            return at_fail(AT_EARG,
-                           "metric: '%.*s' is none of bleu, chrf, chrf++, rouge, rouge-1, rouge-2, rouge-l, "
-                           "loss, perplexity, aer",
-                           (int)length, name);
+            return at_fail(
+                AT_EARG,
+                "metric: '%.*s' is none of bleu, chrf, chrf++, exact, rouge, rouge-1, rouge-2, "
+                "rouge-l, loss, perplexity, aer, accuracy, macro-f1, calibration, labels, retrieval",
+                (int)length, name);
         name += length;
         if (!*name)
             return AT_OK;
@@ -131,6 +138,26 @@ static at_status put_rouge(const at_scoring *s, const at_eval_lines *lines, json
     return st;
 }
 
+/* Lines that are one of their references to the byte, in %. */
+static at_status put_exact(const at_scoring *s, const at_eval_lines *lines, json_t *array, at_buf *out)
+{
+    size_t same = 0;
+    for (size_t i = 0; i < lines->line_count; i++) {
+        bool hit = false;
+        for (size_t r = 0; r < lines->ref_count; r++)
+            hit = hit || !strcmp(lines->hyps[i], lines->refs[r][i]);
+        same += hit;
+    }
+    double percent = lines->line_count ? 100.0 * (double)same / (double)lines->line_count : 0;
+    line l = {"exact", s->protocol, {0}, NULL, percent, 2};
+    at_buf_printf(&l.signature, "lines:%zu|version:%s", lines->line_count, AT_EVAL_VERSION);
+    at_status st = at_buf_status(&l.signature);
+    json_t *object = st == AT_OK ? json_pack("{s:s,s:f,s:s,s:I}", "name", "exact", "score", percent,
+                                             "signature", l.signature.data, "same", (json_int_t)same)
+                                 : NULL;
+    return put(&l, object, array, out);
+}
+
 at_status at_scores_text(const at_scoring *scoring, const at_eval_lines *lines, json_t *array, at_buf *out,
                          at_buf *warnings)
 {
@@ -139,6 +166,8 @@ at_status at_scores_text(const at_scoring *scoring, const at_eval_lines *lines, 
         st = put_chrf(scoring, 0, lines, array, out);
     if (st == AT_OK && scoring->metrics.chrf_words)
         st = put_chrf(scoring, 2, lines, array, out);
+    if (st == AT_OK && scoring->metrics.exact)
+        st = put_exact(scoring, lines, array, out);
     if (st == AT_OK && at_metrics_of_rouge(&scoring->metrics))
         st = put_rouge(scoring, lines, array, out);
     return st;

@@ -16,7 +16,8 @@
 #include "task/score.h"
 
 typedef struct at_metrics {
-    bool bleu, chrf, chrf_words, rouge[AT_ROUGE_KINDS], loss, perplexity, aer;
+    bool bleu, chrf, chrf_words, exact, rouge[AT_ROUGE_KINDS], loss, perplexity, aer;
+    bool accuracy, macro_f1, calibration, labels, retrieval; /* of models that read */
 } at_metrics;
 
 typedef struct at_scoring {
@@ -27,8 +28,9 @@ typedef struct at_scoring {
     const char *protocol; /* goes into signatures: "wu-moses-de"; NULL: none */
 } at_scoring;
 
-/* Names with commas between: bleu, chrf, chrf++, rouge (all three), rouge-1, rouge-2, rouge-l, loss,
- * perplexity, aer. */
+/* Names with commas between: bleu, chrf, chrf++, exact (lines that are the same, in %), rouge (all three),
+ * rouge-1, rouge-2, rouge-l, loss, perplexity, aer; of models that read accuracy, macro-f1, calibration,
+ * labels (a row a label), retrieval. */
 at_status at_metrics_parse(const char *names, at_metrics *metrics);
 static inline bool at_metrics_of_rouge(const at_metrics *metrics)
 {
@@ -36,7 +38,12 @@ static inline bool at_metrics_of_rouge(const at_metrics *metrics)
 }
 static inline bool at_metrics_of_text(const at_metrics *metrics)
 {
-    return metrics->bleu || metrics->chrf || metrics->chrf_words || at_metrics_of_rouge(metrics);
+    return metrics->bleu || metrics->chrf || metrics->chrf_words || metrics->exact ||
+           at_metrics_of_rouge(metrics);
+}
+static inline bool at_metrics_of_labels(const at_metrics *metrics)
+{
+    return metrics->accuracy || metrics->macro_f1 || metrics->calibration || metrics->labels;
 }
 
 /* Scores of `lines` are added to the JSON array, and as lines to `out`; what a reader should know to

@@ -115,6 +115,10 @@ fails 2 "either --hyp" eval
 fails 2 "either --hyp" eval --hyp a --model b
 fails 2 "--ref FILE is missing" eval --hyp "$work/hyp"
 fails 2 "--data FOLDER is missing" eval --model "$model"
+run 0 eval --hyp "$work/hyp" --ref "$work/hyp" --metric exact --quiet
+has "$work/out" "= 100.00"
+fails 2 "a model's" eval --hyp "$work/hyp" --ref "$work/ref" --metric accuracy
+fails 1 "of encoders alone" eval --model "$model" --data "$data" --split valid --metric accuracy
 fails 2 "bleu, chrf" eval --hyp "$work/hyp" --ref "$work/ref" --metric blue
 fails 2 "bleu, chrf" eval --hyp "$work/hyp" --ref "$work/ref" --metric bleu,
 fails 2 "tokenize" eval --hyp "$work/hyp" --ref "$work/ref" --tokenize 14a
