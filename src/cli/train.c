@@ -24,7 +24,7 @@ typedef struct change {
 } change;
 
 typedef struct options {
-    char *recipe, *data, *out;
+    char *recipe, *data, *out, *init;
     bool resume, force, profile;
     change changes[MOST_CHANGES];
     size_t change_count;
@@ -36,6 +36,10 @@ static const at_field fields[] = {
     {"data", AT_FIELD_TEXT, offsetof(options, data), NULL, 0, 0, NULL, "folder of the texts"},
     {"out", AT_FIELD_TEXT, offsetof(options, out), NULL, 0, 0, NULL,
      "folder for model, log, curves and checkpoints"},
+    {"init", AT_FIELD_TEXT, offsetof(options, init), NULL, 0, 0, NULL,
+     "model folder to start from: its tokenizer and its weights; heads that it lacks, or has for other "
+     "labels, "
+     "are newly made"},
     {"resume", AT_FIELD_BOOL, offsetof(options, resume), NULL, 0, 0, NULL,
      "go on from OUT's last checkpoint; begin if there is none"},
     {"force", AT_FIELD_BOOL, offsetof(options, force), NULL, 0, 0, NULL,
@@ -75,6 +79,7 @@ static const at_cli_spec spec = {
     .examples =
         "  attend train --recipe recipes/multi30k-en-de.json --data data/multi30k --out m30k\n"
         "  attend train --resume --out m30k\n"
+        "  attend train --recipe topics.json --data labelled --init masked --out topics\n"
         "  attend train --recipe recipes/copy.json --data copy --out copier --max-steps 500 --lr 0.002\n"
         "  attend train --recipe my.json --data texts --out m --set data.batch_tokens=2048 --seed 7\n",
     .no_words = true};
@@ -226,7 +231,11 @@ static int read_recipe(options *o, const at_cli_common *common, at_training *t)
 
 static at_status prepare(options *o, const at_cli_common *common, running *r, const at_log *log)
 {
-    at_training_place place = {o->out, o->resume, (int)common->threads, common->kernels};
+    at_training_place place = {.out = o->out,
+                               .resume = o->resume,
+                               .threads = (int)common->threads,
+                               .kernels = common->kernels,
+                               .init = o->init};
     bool fresh = is_empty(o->out);
     at_status st = o->force && !o->resume ? clear_folder(o->out) : AT_OK;
     if (st == AT_OK)
@@ -329,6 +338,8 @@ static int check_words(const options *o)
 {
     if (!o->out)
         return at_cli_wrong(&spec, "name the folder for the model with --out FOLDER");
+    if (o->resume && o->init)
+        return at_cli_wrong(&spec, "--resume goes on with the weights in --out: leave --init out");
     if (o->resume && o->force)
         return at_cli_wrong(&spec, "--resume keeps what --force throws away: give one of them");
     if (at_file_exists(o->out) && !at_is_folder(o->out)) {

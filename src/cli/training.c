@@ -255,13 +255,27 @@ static at_status learn_tokenizer(at_training *t, const char *path, const at_log 
     return st == AT_OK ? at_tokenizer_save(t->tokenizer, path) : st;
 }
 
+/* The one of the model that this one starts from. */
+static at_status take_tokenizer(at_training *t, const at_training_place *place, const char *path)
+{
+    char *from = at_path_join(place->init, "tokenizer.json");
+    at_status st = from ? at_tokenizer_load(from, &t->tokenizer) : AT_ENOMEM;
+    at_free(from);
+    return st == AT_OK ? at_tokenizer_save(t->tokenizer, path) : at_fail_within(st, "--init");
+}
+
 static at_status get_tokenizer(at_training *t, const at_training_place *place, const at_log *log)
 {
     char *path = at_path_join(place->out, "tokenizer.json");
     if (!path)
         return AT_ENOMEM;
-    at_status st = place->resume && at_file_exists(path) ? at_tokenizer_load(path, &t->tokenizer)
-                                                         : learn_tokenizer(t, path, log);
+    at_status st = AT_OK;
+    if (place->resume && at_file_exists(path))
+        st = at_tokenizer_load(path, &t->tokenizer);
+    else if (place->init)
+        st = take_tokenizer(t, place, path);
+    else
+        st = learn_tokenizer(t, path, log);
     at_free(path);
     return st;
 }
@@ -369,6 +383,15 @@ static at_status build_model(at_training *t)
     return st;
 }
 
+static at_status take_weights(at_training *t, const char *init, const at_log *log)
+{
+    at_folder *from = NULL;
+    at_status st = at_folder_load(init, NULL, &from);
+    st = st == AT_OK ? at_training_take_weights(from, t->model, log) : at_fail_within(st, "--init");
+    at_folder_free(from);
+    return st;
+}
+
 /* Masked training needs the head that the weight of its loss declares. */
 static at_status want_hidden(at_training *t)
 {
@@ -420,11 +443,12 @@ static at_status write_sections(at_training *t)
                    ? AT_OK
                    : at_fail(AT_ENOMEM, "out of memory while writing the model's sections");
     }
-    t->decode_section = at_fields_write(at_beam_fields, &t->decode);
+    bool searches = t->family->kind == AT_ENCODER_DECODER; /* the others know no beam */
+    t->decode_section = searches ? at_fields_write(at_beam_fields, &t->decode) : NULL;
     t->data_section = t->data.layout == AT_LAYOUT_PAIRS
                           ? json_pack("{s:s, s:s}", "source", t->data.source, "target", t->data.target)
                           : at_training_text_section(t);
-    bool ok = t->decode_section && t->data_section;
+    bool ok = t->data_section && (t->decode_section || !searches);
     if (ok && t->train_set.classes.count)
         ok = (t->labels_section = at_classes_write(&t->train_set.classes)) != NULL;
     if (ok && t->train.guided_alignment > 0)
@@ -492,6 +516,8 @@ at_status at_training_prepare(at_training *t, const at_training_place *place, co
         st = build_model(t);
     if (st == AT_OK && pictures)
         st = at_training_load_pictures(t, place, log);
+    if (st == AT_OK && place->init)
+        st = take_weights(t, place->init, log);
     if (st == AT_OK)
         st = write_sections(t);
     if (st == AT_OK && has_valid(t) && t->train.score_every > 0 && t->data.task == AT_TASK_SEQ2SEQ) {

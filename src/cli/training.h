@@ -59,6 +59,7 @@ typedef struct at_training_place {
     bool resume; /* OUT/tokenizer.json, if it is there, is used again */
     int threads;
     const char *kernels;
+    const char *init; /* a model folder to start from: its tokenizer and weights; NULL: random ones */
 } at_training_place;
 
 /* Whether any section of a recipe, of any family of models, has this key: "lr", "train.lr". */
@@ -82,6 +83,11 @@ at_status at_training_load_text(at_training *training, const at_training_place *
  * must know before it is built; the model's size says how they are made ready. */
 at_status at_training_find_pictures(at_training *training, const at_log *log);
 at_status at_training_load_pictures(at_training *training, const at_training_place *place, const at_log *log);
+
+/* training_init.c: weights of another model in place of random ones. Heads that it does not have, or
+ * has for other labels, stay random, and a line of the log names them; any other tensor that does not fit is
+ * AT_ESHAPE. */
+at_status at_training_take_weights(const at_folder *from, at_model *model, const at_log *log);
 
 /* Section "data" of the model's config.json: layout, and what a text begins behind. NULL: no memory. */
 json_t *at_training_text_section(const at_training *training);
