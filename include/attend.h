@@ -198,31 +198,53 @@ AT_API void at_alignment_links(const at_alignment *alignment, size_t *link);
 
 /* --- Seeing what a model attended to, exactly. ------------------------------------------------ */
 
+/* The same handle for any model that reads text. Of a decoder alone `source` is the text that it is made to
+ * say, of an encoder alone what it reads; neither has a target. Translating with them is AT_ENOSUP. */
+AT_API at_status at_viewer_open(const char *folder, const at_open_options *options, at_translator **viewer);
+
 typedef enum at_view_kind {
     AT_VIEW_CROSS,   /* target words look at source words */
     AT_VIEW_ENCODER, /* source words look at each other */
     AT_VIEW_DECODER, /* target words (rows) look at <s> and those before them (columns) */
+    AT_VIEW_CLASS,   /* which words decided a classifier's label: a row for each measure (at_measure) */
+    AT_VIEW_OWN, /* CROSS of a translator, DECODER of a decoder alone, CLASS of a classifier, else ENCODER */
 } at_view_kind;
+
+/* How much each word counted for the label of a line. */
+typedef enum at_measure {
+    AT_MEASURE_OWN,      /* the first of these that the model has */
+    AT_MEASURE_POOLING,  /* weights of pooling by attention */
+    AT_MEASURE_CLASS,    /* the class token's attention in the last layer, mean of its heads */
+    AT_MEASURE_ROLLOUT,  /* the class token's attention followed through all layers */
+    AT_MEASURE_LEFT_OUT, /* log probability of the label less that without the word; every model has it */
+    AT_MEASURES,
+} at_measure;
 
 typedef struct at_view_options {
     size_t struct_size;
     at_view_kind kind;
-    int layer, head; /* or AT_MEAN, AT_OWN */
+    int layer, head; /* or AT_MEAN, AT_OWN; not of AT_VIEW_CLASS */
     bool pieces;     /* pieces of the tokenizer instead of words */
     int beam;        /* for the translation that is looked at; 0: the model's own */
+    int write;       /* a decoder alone: likeliest pieces that it first adds to the text */
 } at_view_options;
 
-#define AT_VIEW_DEFAULTS                                                 \
-    {                                                                    \
-        sizeof(at_view_options), AT_VIEW_CROSS, AT_OWN, AT_OWN, false, 0 \
+#define AT_VIEW_DEFAULTS                                                  \
+    {                                                                     \
+        sizeof(at_view_options), AT_VIEW_OWN, AT_OWN, AT_OWN, false, 0, 0 \
     }
 
 typedef struct at_view {
-    const char *translation;
+    at_view_kind kind;       /* AT_VIEW_OWN resolved */
+    const char *translation; /* of a decoder alone its whole text; of an encoder alone "" */
+    const char *label;       /* of AT_VIEW_CLASS; else NULL */
+    double probability;      /* the label's */
     const char *const *row_words, *const *column_words;
     size_t rows, columns;
-    const float *weights; /* (rows, columns): each row sums to 1 */
-    int layer, head;      /* whose they are, AT_OWN resolved; or AT_MEAN */
+    /* (rows, columns): each row sums to 1. Of AT_VIEW_CLASS the last two are one measure, words left out:
+     * what spoke for the label, then what spoke against it, which together sum to 1. */
+    const float *weights;
+    int layer, head; /* whose they are, AT_OWN resolved; or AT_MEAN */
 } at_view;
 
 /* target NULL: the model's own translation of `source`; otherwise the attention while it is made to say
@@ -237,11 +259,12 @@ typedef struct at_bundle_options {
     bool pieces;     /* pieces of the tokenizer instead of words */
     int beam;        /* for the translation that is looked at; 0: the model's own */
     int layer, head; /* only these, for long inputs; -1: all */
+    int write;       /* a decoder alone: likeliest pieces that it first adds to the text */
 } at_bundle_options;
 
-#define AT_BUNDLE_DEFAULTS                          \
-    {                                               \
-        sizeof(at_bundle_options), false, 0, -1, -1 \
+#define AT_BUNDLE_DEFAULTS                             \
+    {                                                  \
+        sizeof(at_bundle_options), false, 0, -1, -1, 0 \
     }
 
 typedef struct at_bundle_part {
@@ -250,15 +273,19 @@ typedef struct at_bundle_part {
     int layers, heads;
     const char *const *row_words, *const *column_words;
     size_t rows, columns;
-    const float *weights; /* (layers, heads, rows, columns): each row sums to 1 */
+    const float
+        *weights; /* (layers, heads, rows, columns): each row sums to 1; of AT_VIEW_CLASS as at_view's */
     /* (rows, columns) of self-attention followed through all layers, residuals included (Abnar & Zuidema
      * 2020); NULL: cross attention, one layer or head only, or more than 1,024 pieces. */
     const float *rollout;
 } at_bundle_part;
 
 typedef struct at_bundle {
-    const char *translation;
-    at_bundle_part parts[3]; /* the kinds there are, in the order of at_view_kind */
+    const char *translation; /* as at_view's */
+    const char *label;
+    double probability;
+    at_view_kind own;        /* the model's own of the kinds */
+    at_bundle_part parts[4]; /* the kinds there are, in the order of at_view_kind */
     size_t count;            /* of parts, at least 1 */
 } at_bundle;
 
@@ -336,11 +363,14 @@ AT_API void at_generator_close(at_generator *generator); /* NULL is fine */
 AT_API size_t at_generator_context(const at_generator *generator);
 
 typedef enum at_window {
-    /* Text past the context: the model reads its newer half again and goes on. Of a longer prompt it reads
-     * the end. */
+    /* Text past the context: the oldest piece is forgotten for each new one, where the model tells places by
+     * distance (rotary positions, or none); with learned positions as AT_WINDOW_AGAIN. Of a longer prompt the
+     * model reads the end. */
     AT_WINDOW_ROLL,
     /* A longer prompt is AT_EARG; a text that has filled the context ends (AT_ENDS_CONTEXT). */
     AT_WINDOW_REFUSE,
+    /* The model reads the newer half of its context again, as a text of its own, and goes on. */
+    AT_WINDOW_AGAIN,
 } at_window;
 
 typedef struct at_generate_options {
@@ -423,13 +453,14 @@ AT_API const char *const *at_classifier_labels(const at_classifier *classifier, 
 
 typedef struct at_classify_options {
     size_t struct_size;
-    int batch;  /* lines read at a time, 1 … 4096 */
-    bool words; /* fill at_classification's words and weights, if the model pools by attention */
+    int batch;          /* lines read at a time, 1 … 4096 */
+    bool words;         /* fill at_classification's words and weights */
+    at_measure measure; /* what they say; AT_ENOSUP for one that the model does not have */
 } at_classify_options;
 
-#define AT_CLASSIFY_DEFAULTS                   \
-    {                                          \
-        sizeof(at_classify_options), 32, false \
+#define AT_CLASSIFY_DEFAULTS                                   \
+    {                                                          \
+        sizeof(at_classify_options), 32, false, AT_MEASURE_OWN \
     }
 
 typedef struct at_classification {
@@ -440,8 +471,11 @@ typedef struct at_classification {
     const float *probabilities; /* of all labels, by number; NULL for an empty line */
     bool cut;                   /* the line is longer than the model reaches: its beginning was read */
     const char *const *words;   /* with `words`: of the line, begin and end included; otherwise 0 and NULL */
-    const float *weights;       /* (word_count) how much each counted; they sum to 1 */
+    /* (word_count) how much each counted for the label: shares that sum to 1; of AT_MEASURE_LEFT_OUT natural
+     * logarithms, positive where a word spoke for it. */
+    const float *weights;
     size_t word_count;
+    at_measure measure; /* what the weights say; AT_MEASURE_OWN where there are none */
 } at_classification;
 
 /* Called for each line, in order. false stops: at_classify returns AT_ECANCEL. */

@@ -8,16 +8,23 @@
 
 typedef struct options {
     char *model;
-    int64_t top, batch;
+    int64_t top, batch, measure;
     bool words;
 } options;
+
+/* In the order of at_measure. */
+#define AT_CLI_MEASURES "own|pooling|class|rollout|left_out"
+static const char *const measures[] = {"own", "pooling", "class", "rollout", "left_out"};
 
 static const at_field fields[] = {
     {"model", AT_FIELD_TEXT, offsetof(options, model), NULL, 0, 0, NULL, "model folder"},
     {"top", AT_FIELD_INT, offsetof(options, top), "1", 1, 1 << 20, NULL,
      "so many labels of each line, the most probable first"},
     {"words", AT_FIELD_BOOL, offsetof(options, words), "false", 0, 0, NULL,
-     "also how much each word counted, for models that pool by attention"},
+     "also how much each word counted for the label"},
+    {"measure", AT_FIELD_CHOICE, offsetof(options, measure), "own", 0, 0, AT_CLI_MEASURES,
+     "of --words: weights of pooling by attention, the class token's attention in the last layer or through "
+     "all, or the label's log probability less that without the word; own: the first that the model has"},
     {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL, "lines read at a time"},
     {0}};
 
@@ -30,6 +37,7 @@ static const at_cli_spec spec = {
     .fields = fields,
     .examples = "  attend classify --model news \"NBA总决赛第七场今日打响\"\n"
                 "  attend classify --model news --top 3 < titles.txt\n"
+                "  attend classify --model news --words --measure left_out \"NBA总决赛第七场今日打响\"\n"
                 "  attend classify --model news --words --json < titles.txt > labels.jsonl\n"};
 
 typedef struct printer {
@@ -75,8 +83,10 @@ static void print_json(printer *p, const at_classification *c, size_t count)
         json_array_append_new(list, json_pack("{s:s, s:f}", "label", p->labels[p->order[i]], "probability",
                                               (double)c->probabilities[p->order[i]]));
     json_object_set_new(o, "labels", list);
-    if (c->word_count)
+    if (c->word_count) {
+        json_object_set_new(o, "measure", json_string(measures[c->measure]));
         json_object_set_new(o, "words", words_json(c));
+    }
     at_cli_put_json(&p->out, o, JSON_COMPACT | JSON_REAL_PRECISION(7));
 }
 
@@ -93,7 +103,8 @@ static bool print(void *context, const at_classification *c)
         at_buf_printf(&p->out, "%s%s\t%.4f", i ? "\t" : "", p->labels[p->order[i]],
                       (double)c->probabilities[p->order[i]]);
     for (size_t i = 0; i < c->word_count; i++)
-        at_buf_printf(&p->out, "%s%s:%.3f", i ? " " : "\t", c->words[i], (double)c->weights[i]);
+        at_buf_printf(&p->out, c->measure == AT_MEASURE_LEFT_OUT ? "%s%s:%+.3f" : "%s%s:%.3f", i ? " " : "\t",
+                      c->words[i], (double)c->weights[i]);
     at_buf_char(&p->out, '\n');
     return at_buf_status(&p->out) == AT_OK;
 }
@@ -103,6 +114,7 @@ static at_status classify_all(at_classifier *classifier, at_cli_lines *in, print
     at_classify_options how = AT_CLASSIFY_DEFAULTS;
     how.batch = (int)p->o->batch;
     how.words = p->o->words;
+    how.measure = (at_measure)p->o->measure;
     at_status st;
     while ((st = at_cli_lines_next(in, 16 * (size_t)p->o->batch)) == AT_OK && in->count > 0) {
         st = at_classify(classifier, (const char *const *)in->list, in->count, &how, print, p);

@@ -34,8 +34,10 @@ static const at_field fields[] = {
     {"echo", AT_FIELD_BOOL, offsetof(options, echo), "false", 0, 0, NULL, "print the prompt before its text"},
     {"logprobs", AT_FIELD_BOOL, offsetof(options, logprobs), "false", 0, 0, NULL,
      "print each piece and its log probability, one a line; with --json in the object"},
-    {"window", AT_FIELD_CHOICE, offsetof(options, window), "roll", 0, 0, "roll|refuse",
-     "past the context: read the newer half again and go on, or refuse"},
+    {"window", AT_FIELD_CHOICE, offsetof(options, window), "roll", 0, 0, "roll|refuse|again",
+     "past the context: forget the oldest piece for each new one (with learned positions as again), refuse, "
+     "or "
+     "read the newer half again and go on"},
     {"ignore_end", AT_FIELD_BOOL, offsetof(options, ignore_end), "false", 0, 0, NULL,
      "the model never ends a text itself"},
     {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL, "texts written at a time"},
@@ -224,7 +226,7 @@ static at_generate_options generate_options(const options *o, const at_cli_commo
     how.stop = (const char *const *)o->stops;
     how.stop_count = o->stop_count;
     how.seed = (uint64_t)common->seed;
-    how.window = o->window ? AT_WINDOW_REFUSE : AT_WINDOW_ROLL;
+    how.window = (at_window)o->window; /* the choices stand in its order */
     how.ignore_end = o->ignore_end;
     how.batch = (int)o->batch;
     how.chunk = (int)o->chunk;

@@ -20,7 +20,7 @@
 
 typedef struct options {
     char *model, *target, *svg, *png, *html, *compare, *heads, *layer_name, *head_name, *query;
-    int64_t kind, beam, samples, positions, max_pixels;
+    int64_t kind, beam, samples, positions, write, max_pixels;
     bool pieces, rollout, term, light, dark, weighted, alike;
     int layer, head; /* of layer_name and head_name */
 } options;
@@ -29,8 +29,9 @@ static const at_field fields[] = {
     {"model", AT_FIELD_TEXT, offsetof(options, model), NULL, 0, 0, NULL, "model folder"},
     {"target", AT_FIELD_TEXT, offsetof(options, target), NULL, 0, 0, NULL,
      "look while the model is made to say this; otherwise it says its own translation"},
-    {"kind", AT_FIELD_CHOICE, offsetof(options, kind), "cross", 0, 0, "cross|encoder|decoder",
-     "target words at source words, source words at each other, target words at those before"},
+    {"kind", AT_FIELD_CHOICE, offsetof(options, kind), "own", 0, 0, "cross|encoder|decoder|class|own",
+     "target words at source words, source words at each other, words at those before, words that decided a "
+     "classifier's label; own: what the model has, in this order: cross, decoder, class, encoder"},
     {"layer", AT_FIELD_TEXT, offsetof(options, layer_name), "own", 0, 0, NULL,
      "own, mean or a number; " AT_CLI_PICK_HELP},
     {"head", AT_FIELD_TEXT, offsetof(options, head_name), "own", 0, 0, NULL, "likewise"},
@@ -42,6 +43,8 @@ static const at_field fields[] = {
      "instead: so many positions of the position encoding (--kind decoder: of the decoder)"},
     {"beam", AT_FIELD_INT, offsetof(options, beam), "0", 0, 64, NULL,
      "for the translation; 0: the model's own"},
+    {"write", AT_FIELD_INT, offsetof(options, write), "0", 0, 65536, NULL,
+     "a decoder alone: so many likeliest pieces that it first adds to the text"},
     {"pieces", AT_FIELD_BOOL, offsetof(options, pieces), "false", 0, 0, NULL, "pieces instead of words"},
     {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL, "write the picture to this file"},
     {"png", AT_FIELD_TEXT, offsetof(options, png), NULL, 0, 0, NULL, "the same as PNG"},
@@ -70,13 +73,16 @@ static const at_field fields[] = {
 
 static const at_cli_spec spec = {
     .name = "show",
-    .usage = "--model FOLDER [options] SENTENCE\n       attend show --model FOLDER [options] PICTURE\n"
+    .usage = "--model FOLDER [options] TEXT\n       attend show --model FOLDER [options] PICTURE\n"
              "       attend show --model FOLDER --heads FILE\n"
              "       attend show --model FOLDER --positions COUNT",
     .summary =
-        "Translates a sentence and draws which word looked at which; or draws where in a picture a model\n"
-        "of pictures looked, or its path of glimpses (there PICTURE may be FILE:NUMBER, of an IDX file);\n"
-        "or measures what heads do over a text; or draws the position encoding.",
+        "Draws which word looked at which: of a translator while it translates TEXT, of a model that writes\n"
+        "on while it is made to say TEXT, of an encoder while it reads it, and of a classifier which words\n"
+        "decided the label; or where in a picture a model of pictures looked, or its path of glimpses "
+        "(there\n"
+        "PICTURE may be FILE:NUMBER, of an IDX file). Or measures what heads do over a text; or draws the\n"
+        "position encoding.",
     .fields = fields,
     .examples =
         "  attend show --model models/tatoeba-en-zh \"Tom chases Jerry.\"\n"
@@ -88,6 +94,8 @@ static const at_cli_spec spec = {
         "  attend show --model models/tatoeba-en-zh --heads test.tsv\n"
         "  attend show --model models/tatoeba-en-zh --positions 64 --svg positions.svg\n"
         "  attend show --model digits --svg path.svg data/mnist/t10k-images-idx3-ubyte.gz:17\n"
+        "  attend show --model shakespeare --write 40 --layer 2 --head 1 \"ROMEO:\"\n"
+        "  attend show --model news --html why.html \"NBA总决赛第七场今日打响\"\n"
         "  attend show --model models/tatoeba-en-zh --target \"汤姆追杰瑞。\" \"Tom chases Jerry.\"\n"};
 
 static int terminal_width(void)
@@ -130,43 +138,70 @@ static at_status print_json(const at_view *view)
             json_array_append_new(row, json_real((double)view->weights[i * view->columns + j]));
         json_array_append_new(weights, row);
     }
-    json_t *all = json_pack("{s:s,s:o,s:o,s:o}", "translation", view->translation, "rows", rows, "columns",
-                            columns, "weights", weights);
+    json_t *all = json_pack("{s:s,s:s,s:o,s:o,s:o}", "kind", at_cli_kinds[view->kind], "translation",
+                            view->translation, "rows", rows, "columns", columns, "weights", weights);
+    if (all && view->label)
+        json_object_update_new(
+            all, json_pack("{s:s, s:f}", "label", view->label, "probability", view->probability));
     return at_cli_print_json(all, JSON_COMPACT | JSON_REAL_PRECISION(6));
 }
 
-static at_status draw(const options *o, const at_cli_common *common, const at_view *view)
+/* What the picture is of, as its title says it; and what it must not be taken for. */
+static void put_title(const options *o, const at_view *view, at_buf *title)
 {
     static const char *const kinds[] = {"cross attention", "encoder self-attention",
                                         "decoder self-attention"};
-    at_buf title = {0}, out = {0};
-    at_buf_text(&title, kinds[o->kind]);
-    if (o->rollout) {
-        at_buf_text(&title, ", rollout through all layers (Abnar & Zuidema 2020)");
-    } else {
-        name_part(&title, "layer", view->layer);
-        name_part(&title, "head", view->head);
+    if (view->kind == AT_VIEW_CLASS) {
+        at_buf_printf(title, "what decided %s (%.4f)", view->label, view->probability);
+        return;
     }
-    at_matrix m = {view->row_words, view->column_words, view->rows, view->columns,
-                   view->weights,   title.data,         NULL};
-    at_status st = at_buf_status(&title);
-    if (st == AT_OK && o->svg) {
-        st = at_matrix_svg(&m, &out);
+    at_buf_text(title, kinds[view->kind]);
+    if (o->rollout) {
+        at_buf_text(title, ", rollout through all layers (Abnar & Zuidema 2020)");
+    } else {
+        name_part(title, "layer", view->layer);
+        name_part(title, "head", view->head);
+    }
+}
+
+static at_status draw_files(const options *o, const at_matrix *m)
+{
+    at_buf out = {0};
+    at_status st = AT_OK;
+    if (o->svg) {
+        st = at_matrix_svg(m, &out);
         if (st == AT_OK)
             st = at_file_write(o->svg, out.data, out.length);
         at_buf_clear(&out);
     }
     if (st == AT_OK && o->png) {
-        st = at_matrix_png(&m, &(at_png_options){.dark = o->dark}, &out);
+        st = at_matrix_png(m, &(at_png_options){.dark = o->dark}, &out);
         if (st == AT_OK)
             st = at_file_write(o->png, out.data, out.length);
-        at_buf_clear(&out);
     }
+    at_buf_free(&out);
+    return st;
+}
+
+static at_status draw(const options *o, const at_cli_common *common, const at_view *view)
+{
+    at_buf title = {0}, out = {0};
+    put_title(o, view, &title);
+    at_matrix m = {.targets = view->row_words,
+                   .sources = view->column_words,
+                   .target_count = view->rows,
+                   .source_count = view->columns,
+                   .weights = view->weights,
+                   .title = title.data,
+                   .caption = view->kind == AT_VIEW_CLASS ? AT_CLI_CLASS_CAVEAT : NULL};
+    at_status st = at_buf_status(&title);
+    if (st == AT_OK)
+        st = draw_files(o, &m);
     if (st == AT_OK && common->json) {
         st = print_json(view);
     } else if (st == AT_OK && (!(o->svg || o->png || o->html) || o->term)) {
         at_terminal_options how = {terminal_width(), terminal_color(), AT_NUMBERS_AUTO, o->light};
-        if (o->kind != AT_VIEW_ENCODER)
+        if (view->kind != AT_VIEW_ENCODER && view->kind != AT_VIEW_CLASS)
             at_buf_printf(&out, "%s\n\n", view->translation);
         st = at_matrix_terminal(&m, &how, &out);
         if (st == AT_OK)
@@ -198,9 +233,10 @@ static at_status show_page(const options *o, const at_open_options *open, at_tra
                         .look = AT_BUNDLE_DEFAULTS};
     page.look.pieces = o->pieces;
     page.look.beam = (int)o->beam;
+    page.look.write = (int)o->write;
     page.look.layer = o->layer < 0 ? -1 : o->layer;
     page.look.head = o->head < 0 ? -1 : o->head;
-    at_status st = o->compare ? at_translator_open(o->compare, open, &translators[1]) : AT_OK;
+    at_status st = o->compare ? at_viewer_open(o->compare, open, &translators[1]) : AT_OK;
     if (st == AT_OK)
         st = at_cli_show_page(&page);
     at_translator_close(translators[1]);
@@ -214,16 +250,24 @@ static at_status show_rollout(const options *o, const at_cli_common *common, at_
     at_bundle_options how = AT_BUNDLE_DEFAULTS;
     how.pieces = o->pieces;
     how.beam = (int)o->beam;
+    how.write = (int)o->write;
     at_bundle *bundle = NULL;
     at_status st = at_bundle_new(translator, sentence, o->target, &how, &bundle);
+    if (st == AT_OK && o->kind == AT_VIEW_OWN && bundle->own == AT_VIEW_CROSS) {
+        at_bundle_free(bundle);
+        st = at_fail(AT_EARG, "rollout: a translator has two, give --kind encoder or --kind decoder");
+    }
     if (st != AT_OK)
         return st;
     const at_bundle_part *part = NULL;
-    for (size_t i = 0; i < bundle->count; i++)
-        if (bundle->parts[i].kind == (at_view_kind)o->kind && bundle->parts[i].rollout)
+    for (size_t i = 0; i < bundle->count; i++) {
+        bool asked = o->kind == AT_VIEW_OWN || bundle->parts[i].kind == (at_view_kind)o->kind;
+        if (!part && asked && bundle->parts[i].rollout)
             part = &bundle->parts[i];
+    }
     if (part) {
-        at_view view = {.translation = bundle->translation,
+        at_view view = {.kind = part->kind,
+                        .translation = bundle->translation,
                         .row_words = part->row_words,
                         .column_words = part->column_words,
                         .rows = part->rows,
@@ -250,6 +294,7 @@ static at_status show_picture(const options *o, const at_cli_common *common, at_
     how.head = o->head;
     how.pieces = o->pieces;
     how.beam = (int)o->beam;
+    how.write = (int)o->write;
     at_view *view = NULL;
     at_status st = at_view_new(translator, sentence, o->target, &how, &view);
     if (st == AT_OK)
@@ -269,7 +314,7 @@ static at_status show_model(const options *o, const at_cli_common *common)
                                   .term = o->term,
                                   .columns = terminal_width()};
     at_translator *translator = NULL;
-    at_status st = at_translator_open(o->model, &open, &translator);
+    at_status st = at_viewer_open(o->model, &open, &translator);
     if (st == AT_OK)
         st = o->heads ? at_cli_show_heads(&spec, translator, o->heads, (int)o->beam, common)
                       : at_cli_show_positions(translator, &positions, common);
@@ -282,11 +327,11 @@ static at_status show(const options *o, const at_cli_common *common, const char 
     at_open_options open = {
         .struct_size = sizeof open, .threads = (int)common->threads, .kernels = common->kernels};
     at_translator *translator = NULL;
-    at_status st = expect_utf8("sentence", sentence);
+    at_status st = expect_utf8("text", sentence);
     if (st == AT_OK && o->target)
         st = expect_utf8("--target", o->target);
     if (st == AT_OK)
-        st = at_translator_open(o->model, &open, &translator);
+        st = at_viewer_open(o->model, &open, &translator);
     if (st == AT_OK && o->html)
         st = show_page(o, &open, translator, sentence);
     if (st == AT_OK && (!o->html || o->svg || o->png || o->term || common->json))
@@ -364,14 +409,14 @@ int at_cli_show(int argc, char **argv)
             at_cli_wrong(&spec, "--query, --alike and --weighted are of pictures; %s reads texts", o.model);
     else if (o.compare && !o.html)
         code = at_cli_wrong(&spec, "--compare puts a second model into the page: give --html FILE too");
-    else if (o.rollout && (o.kind == AT_VIEW_CROSS || o.layer >= 0 || o.head >= 0))
+    else if (o.rollout && (o.kind == AT_VIEW_CROSS || o.kind == AT_VIEW_CLASS || o.layer >= 0 || o.head >= 0))
         code = at_cli_wrong(
             &spec, "--rollout follows self-attention through all layers and heads: give --kind encoder "
                    "or --kind decoder, and no --layer or --head");
     else if (alone && (words.count > 0 || (o.heads && o.positions > 0)))
-        code = at_cli_wrong(&spec, "--heads FILE and --positions COUNT stand alone, without a sentence");
+        code = at_cli_wrong(&spec, "--heads FILE and --positions COUNT stand alone, without a text");
     else if (!alone && words.count != 1)
-        code = at_cli_wrong(&spec, "want one SENTENCE, in quotes; got %d", words.count);
+        code = at_cli_wrong(&spec, "want one TEXT, in quotes; got %d", words.count);
     else {
         at_status st = alone ? show_model(&o, &common) : show(&o, &common, words.list[0]);
         if (st != AT_OK)

@@ -11,6 +11,14 @@
 #define AT_CLI_SHOW_PAGE_H
 #include "attend.h"
 
+#define AT_CLI_CLASS_CAVEAT                                                                                  \
+    "Pooling and class token say where the model looked, which is no explanation (Jain and Wallace 2019). "  \
+    "Words left out: how much less, or more, probable the label is without the word (logarithms, as shares " \
+    "of all that changed)."
+
+/* By at_view_kind. */
+extern const char *const at_cli_kinds[];
+
 typedef struct at_cli_page {
     const char *path;
     const char *const *models; /* folders */
@@ -18,7 +26,7 @@ typedef struct at_cli_page {
     size_t count; /* 1 or 2 */
     const char *sentence;
     const char *target; /* NULL: each model's own translation */
-    at_view_kind kind;  /* that the page opens on */
+    at_view_kind kind;  /* that the page opens on; AT_VIEW_OWN: the model's */
     at_bundle_options look;
 } at_cli_page;
 

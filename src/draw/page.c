@@ -7,10 +7,12 @@
 
 enum { WORDS_MOST = 65535, ENTRIES = 3000000 };
 
-static const char *kind_name(at_attention_kind kind)
+static const char *kind_name(at_page_kind kind)
 {
-    static const char *const names[] = {
-        [AT_ENCODER_SELF] = "encoder", [AT_DECODER_SELF] = "decoder", [AT_CROSS] = "cross"};
+    static const char *const names[] = {[AT_PAGE_CROSS] = "cross",
+                                        [AT_PAGE_ENCODER] = "encoder",
+                                        [AT_PAGE_DECODER] = "decoder",
+                                        [AT_PAGE_CLASS] = "class"};
     return names[kind];
 }
 

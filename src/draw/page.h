@@ -13,7 +13,7 @@
  *         NaN; AT_ENOMEM. Nothing is appended then.
  *
  *     at_page_map maps[] = {{.layer = 0, .head = 0, .weights = w}};
- *     at_page_sheet sheet = {AT_CROSS, zh, en, 3, 4, maps, 1};
+ *     at_page_sheet sheet = {AT_PAGE_CROSS, zh, en, 3, 4, maps, 1};
  *     at_page_model model = {.name = "tatoeba-en-zh", .source = "Tom chases Jerry.", .target = "…",
  *                            .sheets = &sheet, .sheet_count = 1};
  *     at_page page = {.models = &model, .model_count = 1};
@@ -21,7 +21,6 @@
  */
 #ifndef AT_DRAW_PAGE_H
 #define AT_DRAW_PAGE_H
-#include "attention/attend.h"
 #include "base/buf.h"
 
 typedef struct at_page_map {
@@ -30,9 +29,16 @@ typedef struct at_page_map {
     const float *weights;
 } at_page_map;
 
+typedef enum at_page_kind {
+    AT_PAGE_CROSS,
+    AT_PAGE_ENCODER,
+    AT_PAGE_DECODER,
+    AT_PAGE_CLASS, /* which words decided a label: rows are measures; its map has a label */
+} at_page_kind;
+
 /* One kind of attention: rows look at columns. */
 typedef struct at_page_sheet {
-    at_attention_kind kind;
+    at_page_kind kind;
     const char *const *rows, *const *columns; /* words, UTF-8 */
     size_t row_count, column_count;
     const at_page_map *maps;

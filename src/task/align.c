@@ -93,7 +93,9 @@ at_status at_align(at_translator *translator, const char *const *sources, const 
     at_align_options o = AT_ALIGN_DEFAULTS;
     if (options)
         o = *options;
-    at_status st = at_unit_check(o.unit);
+    at_status st = at_expect_translates(translator);
+    if (st == AT_OK)
+        st = at_unit_check(o.unit);
     if (st != AT_OK)
         return st;
     if (o.batch < 1 || o.batch > 4096)

@@ -1,3 +1,4 @@
+#include <string.h>
 #include "attention/rollout.h"
 #include "base/memory.h"
 #include "task/internal.h"
@@ -11,6 +12,8 @@ typedef struct bundle {
     at_pair pair;
     at_words rows[KINDS], columns[KINDS];
     float *weights[KINDS], *rollout[KINDS];
+    at_words words; /* of reasons */
+    at_reasons reasons;
 } bundle;
 
 /* How many of `there` a choice takes: all of them, or the one that it names. */
@@ -68,6 +71,25 @@ static at_status roll_out(bundle *b, size_t k, const at_trace *trace, at_bundle_
     return st;
 }
 
+/* The words that decided a classifier's label, as one map more. */
+static at_status look_class(at_translator *t, at_unit unit, bundle *b)
+{
+    at_status st = at_view_reasons(t, &b->pair, unit, &b->words, &b->reasons);
+    if (st != AT_OK)
+        return st;
+    b->public.label = t->classes.names[b->reasons.label];
+    b->public.probability = b->reasons.probability;
+    b->public.parts[b->public.count++] = (at_bundle_part){.kind = AT_VIEW_CLASS,
+                                                          .layers = 1,
+                                                          .heads = 1,
+                                                          .row_words = b->reasons.names,
+                                                          .column_words = b->words.text,
+                                                          .rows = b->reasons.rows,
+                                                          .columns = b->words.count,
+                                                          .weights = b->reasons.weights};
+    return AT_OK;
+}
+
 /* Nothing found: says what there is. */
 static at_status nothing(const at_trace *trace, const at_bundle_options *o)
 {
@@ -102,6 +124,9 @@ static at_status look(at_translator *t, const at_bundle_options *o, bundle *b)
         if (st == AT_OK && kinds[k] != AT_CROSS && part->weights && whole)
             st = roll_out(b, k, trace, part);
     }
+    bool whole = o->layer < 0 && o->head < 0;
+    if (st == AT_OK && whole && t->classes.count && t->folder->model->family->kind == AT_ENCODER_ONLY)
+        st = look_class(t, unit, b);
     if (st == AT_OK && b->public.count == 0)
         st = nothing(trace, o);
     at_trace_free(trace);
@@ -113,17 +138,19 @@ at_status at_bundle_new(at_translator *translator, const char *source, const cha
 {
     at_bundle_options o = AT_BUNDLE_DEFAULTS;
     if (options)
-        o = *options;
+        memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
     *out = NULL;
+    at_pair_spec spec = {.source = source, .target = target, .beam = o.beam, .write = o.write};
     bundle *b = at_alloc_zero(1, sizeof *b);
     if (!b)
         return AT_ENOMEM;
     pthread_mutex_lock(&translator->lock);
-    at_status st = at_pair_make(translator, source, target, o.beam, &b->pair);
+    at_status st = at_pair_make(translator, &spec, &b->pair);
     if (st == AT_OK)
         st = look(translator, &o, b);
     pthread_mutex_unlock(&translator->lock);
     b->public.translation = b->pair.translation;
+    b->public.own = at_view_own(translator);
     if (st == AT_OK)
         *out = &b->public;
     else
@@ -137,6 +164,8 @@ void at_bundle_free(at_bundle *public)
         return;
     bundle *b = (bundle *)public; /* its first member */
     at_pair_free(&b->pair);
+    at_reasons_free(&b->reasons);
+    at_words_free(&b->words);
     for (size_t k = 0; k < KINDS; k++) {
         at_words_free(&b->rows[k]);
         at_words_free(&b->columns[k]);

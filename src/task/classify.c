@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "layer/layer.h"
 #include "task/reader.h"
+#include "task/reason.h"
 #include "text/words.h"
 
 struct at_classifier {
@@ -44,8 +45,9 @@ typedef struct working {
     at_classifier *classifier;
     const at_classify_options *options;
     at_read read;
-    at_var *probabilities; /* (B,labels) */
-    const float *weights;  /* (N) of pooling, or NULL */
+    float *probabilities; /* (B,labels) */
+    size_t capacity;      /* of probabilities */
+    at_measure measure;   /* of how much words counted */
     at_classification_sink *sink;
     void *context;
 } working;
@@ -60,10 +62,17 @@ static at_status run(working *w)
     if (!batch.source.count)
         return AT_OK;
     at_var *x = f->encode(model, r->tape, &batch);
-    x = x ? f->pool(model, r->tape, x, &batch.source, &w->weights) : NULL;
+    x = x ? f->pool(model, r->tape, x, &batch.source, NULL) : NULL;
     x = x ? f->classify(model, r->tape, x) : NULL;
-    w->probabilities = x ? at_softmax(r->tape, x) : NULL;
-    return at_tape_status(r->tape);
+    x = x ? at_softmax(r->tape, x) : NULL;
+    at_status st = at_tape_status(r->tape);
+    size_t size = batch.source.count * r->classes.count;
+    if (st == AT_OK)
+        st = at_grow(&w->probabilities, &w->capacity, size, sizeof *w->probabilities);
+    if (st == AT_OK)
+        memcpy(w->probabilities, x->data, size * sizeof *w->probabilities);
+    at_tape_reset(r->tape);
+    return st;
 }
 
 static size_t most_probable(const float *p, size_t count)
@@ -75,20 +84,17 @@ static size_t most_probable(const float *p, size_t count)
     return best;
 }
 
-/* Weights of a line's pieces summed into words; those of <s> and </s> stand at its ends. */
-static at_status weigh_words(const working *w, size_t b, at_words *words, float **weights)
+/* How much each word of a line counted; <s> and </s> stand at its ends. */
+static at_status weigh_words(const working *w, size_t b, size_t label, at_words *words, float **weights)
 {
-    int32_t first = w->read.offsets[b], end = w->read.offsets[b + 1];
-    at_status st = at_words_find(w->classifier->reader->folder->tokenizer, w->read.ids.id + first,
-                                 (size_t)(end - first), words);
+    const at_reader *r = w->classifier->reader;
+    size_t first = (size_t)w->read.offsets[b], end = (size_t)w->read.offsets[b + 1];
+    at_reason_line line = {r->folder->model, r->tape, w->read.ids.id + first, end - first, words};
+    at_status st = at_words_find(r->folder->tokenizer, line.ids, line.count, words);
     if (st != AT_OK)
         return st;
     *weights = at_alloc_zero(words->count, sizeof **weights);
-    if (!*weights)
-        return AT_ENOMEM;
-    for (int32_t i = first; i < end; i++)
-        (*weights)[words->word[i - first]] += w->weights[i];
-    return AT_OK;
+    return *weights ? at_reason_measure(&line, w->measure, label, *weights) : AT_ENOMEM;
 }
 
 static at_status give(working *w, size_t line, size_t b, bool empty)
@@ -100,7 +106,7 @@ static at_status give(working *w, size_t line, size_t b, bool empty)
     at_status st = AT_OK;
     if (!empty) {
         AT_ASSERT(w->probabilities); /* this line was read, so there was a batch */
-        c.probabilities = w->probabilities->data + b * classes->count;
+        c.probabilities = w->probabilities + b * classes->count;
         c.number = (int)most_probable(c.probabilities, classes->count);
         c.label = classes->names[c.number];
         c.probability = (double)c.probabilities[c.number];
@@ -110,8 +116,10 @@ static at_status give(working *w, size_t line, size_t b, bool empty)
                            "the model's probabilities are no finite numbers: it is damaged, or its training "
                            "failed; `attend info --check FOLDER` looks for the tensor");
     }
-    if (!empty && w->options->words && w->weights)
-        st = weigh_words(w, b, &words, &weights);
+    if (!empty && w->options->words) {
+        st = weigh_words(w, b, (size_t)c.number, &words, &weights);
+        c.measure = w->measure;
+    }
     c.words = words.text;
     c.weights = weights;
     c.word_count = words.count;
@@ -132,7 +140,6 @@ static at_status classify_some(working *w, const char *const *lines, size_t firs
         st = give(w, first + i, b, !there);
         b += there;
     }
-    at_tape_reset(w->classifier->reader->tape);
     return st;
 }
 
@@ -144,7 +151,14 @@ at_status at_classify(at_classifier *classifier, const char *const *lines, size_
         memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
     if (o.batch < 1 || o.batch > 4096)
         return at_fail(AT_EARG, "batch: %d is not within 1 to 4096", o.batch);
-    working w = {.classifier = classifier, .options = &o, .sink = sink, .context = context};
+    if (o.measure < AT_MEASURE_OWN || o.measure >= AT_MEASURES)
+        return at_fail(AT_EARG, "measure: unknown %d", (int)o.measure);
+    const at_model *model = classifier->reader->folder->model;
+    working w = {.classifier = classifier,
+                 .options = &o,
+                 .measure = o.measure == AT_MEASURE_OWN ? at_reason_own(model) : o.measure,
+                 .sink = sink,
+                 .context = context};
     at_status st = AT_OK;
     pthread_mutex_lock(&classifier->reader->lock);
     for (size_t i = 0, step; st == AT_OK && i < count; i += step) {
@@ -153,5 +167,6 @@ at_status at_classify(at_classifier *classifier, const char *const *lines, size_
     }
     pthread_mutex_unlock(&classifier->reader->lock);
     at_read_free(&w.read);
+    at_free(w.probabilities);
     return st;
 }

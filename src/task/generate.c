@@ -27,6 +27,7 @@ typedef struct writing {
     at_token_sink *sink;
     void *context;
     size_t reach; /* of the model; 0: any */
+    bool rolls;   /* past it the oldest rows are dropped */
     at_state *state;
     at_sampler *sampler;
     voice *voices;
@@ -147,11 +148,14 @@ static at_status say(writing *w, voice *v, at_sampled next)
 
 /* ---------------------------------------------------------------- steps */
 
-/* The ids that the voice feeds next: what is new, or the newer half again when the context is full. */
+/* The ids that the voice feeds next: what is new, once the oldest rows have made room for it; or the newer
+ * half again when the context is full. */
 static at_status add_rows(writing *w, voice *v)
 {
-    size_t from = v->fed;
-    if (w->reach && at_state_length(w->state, v->slot) + (v->ids.count - from) > w->reach) {
+    size_t from = v->fed, more = v->ids.count - from, length = at_state_length(w->state, v->slot);
+    if (w->reach && length + more > w->reach && w->rolls) {
+        at_state_drop_oldest(w->state, v->slot, length + more - w->reach);
+    } else if (w->reach && length + more > w->reach) {
         at_state_truncate(w->state, v->slot, 0);
         from = v->ids.count - (w->reach + 1) / 2;
     }
@@ -244,6 +248,8 @@ static at_status check(const at_generate_options *o)
         return at_fail(AT_EARG, "option 'samples': %d is not within 1 to %d", o->samples, MOST_SAMPLES);
     if (o->batch < 1 || o->batch > MOST_SAMPLES)
         return at_fail(AT_EARG, "option 'batch': %d is not within 1 to %d", o->batch, MOST_SAMPLES);
+    if (o->window < AT_WINDOW_ROLL || o->window > AT_WINDOW_AGAIN)
+        return at_fail(AT_EARG, "option 'window': unknown %d", (int)o->window);
     if (o->chunk < 1)
         return at_fail(AT_EARG, "option 'chunk': %d is not 1 or more", o->chunk);
     for (size_t i = 0; i < o->stop_count; i++) {
@@ -285,7 +291,8 @@ static at_status make_voices(writing *w, const char *const *prompts, size_t coun
         v->rng = at_rng_make(w->o->seed ^ (v->prompt + 1) * 0x9e3779b97f4a7c15u ^
                                  ((uint64_t)v->sample + 1) * 0xd1b54a32d192ed03u,
                              AT_RNG_SAMPLE);
-        st = at_prompt_encode(w->g, prompts[v->prompt], strlen(prompts[v->prompt]), &v->ids);
+        const char *text = prompts[v->prompt];
+        st = at_begin_encode(w->g->folder, &w->g->begin, text, strlen(text), &v->ids);
         if (st != AT_OK)
             return at_fail_within(st, "prompt %zu", v->prompt + 1);
         st = place_prompt(w, v);
@@ -355,6 +362,9 @@ at_status at_generate(at_generator *g, const char *const *prompts, size_t count,
                  .sink = sink,
                  .context = context,
                  .reach = at_generator_context(g)};
+    const at_model *model = g->folder->model;
+    const at_family *family = model->family;
+    w.rolls = o->window == AT_WINDOW_ROLL && family->state_rolls && family->state_rolls(model);
     at_status st = check(o);
     if (st == AT_OK)
         st = at_sample_check(&w.sample);

@@ -3,21 +3,6 @@
 #include "base/memory.h"
 #include "task/generate.h"
 
-/* What a text begins behind: as it was trained, or as its tokenizer's kind of model has it. */
-static at_status find_begin(at_generator *g)
-{
-    const at_tokenizer *t = g->folder->tokenizer;
-    const char *begin = json_string_value(json_object_get(g->folder->data, "begin"));
-    int32_t id = begin ? at_tokenizer_find(t, begin, strlen(begin)) : at_tokenizer_bos(t);
-    if (id < 0)
-        id = at_tokenizer_eos(t);
-    g->begin = id;
-    g->always = id >= 0 && at_tokenizer_is_special(t, id);
-    return id < (int32_t)g->folder->model->vocabulary.target
-               ? AT_OK
-               : at_fail(AT_EFORMAT, "config.json: attend.data.begin: no piece of the model");
-}
-
 static at_status new_generator(at_folder *folder, at_exec *exec, at_generator **generator)
 {
     *generator = NULL;
@@ -37,7 +22,7 @@ static at_status new_generator(at_folder *folder, at_exec *exec, at_generator **
     g->exec = exec;
     at_status st = at_tape_new(exec, &g->tape);
     if (st == AT_OK)
-        st = find_begin(g);
+        st = at_begin_find(folder, &g->begin);
     if (st == AT_OK)
         *generator = g;
     else
@@ -108,20 +93,6 @@ size_t at_generator_context(const at_generator *generator)
     return generator->folder->model->family->max_length(generator->folder->model);
 }
 
-at_status at_prompt_encode(const at_generator *g, const char *text, size_t length, at_ids *ids)
-{
-    size_t valid = at_utf8_valid(text, length);
-    if (valid < length)
-        return at_fail(AT_EFORMAT, "invalid UTF-8 at byte %zu", valid + 1);
-    at_status st = AT_OK;
-    if (g->always || length == 0) {
-        if (g->begin < 0)
-            return at_fail(AT_ENOSUP, "this model has no piece to begin with: give it a prompt");
-        st = at_ids_push(ids, g->begin);
-    }
-    return st == AT_OK && length ? at_tokenizer_encode(g->folder->tokenizer, text, length, NULL, ids) : st;
-}
-
 /* ---------------------------------------------------------------- how likely a text is */
 
 enum { ROWS_AT_ONCE = 4096 };
@@ -169,7 +140,7 @@ at_status at_generator_score(at_generator *g, const char *text, size_t length, a
     at_ids ids = {0};
     double loss = 0;
     pthread_mutex_lock(&g->lock);
-    at_status st = at_prompt_encode(g, text, length, &ids);
+    at_status st = at_begin_encode(g->folder, &g->begin, text, length, &ids);
     if (st == AT_OK && layout && !strcmp(layout, "documents"))
         st = at_ids_push(&ids, at_tokenizer_eos(g->folder->tokenizer));
     if (st == AT_OK && ids.count < 2)

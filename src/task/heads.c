@@ -155,7 +155,8 @@ static at_status run(job *j, const char *const *sources, const char *const *targ
     at_status st = AT_OK;
     for (size_t i = 0; i < count && st == AT_OK; i++) {
         bool fits = true;
-        st = at_pair_try(j->t, sources[i], targets ? targets[i] : NULL, beam, &j->pairs[j->count], &fits);
+        at_pair_spec spec = {.source = sources[i], .target = targets ? targets[i] : NULL, .beam = beam};
+        st = at_pair_try(j->t, &spec, &j->pairs[j->count], &fits);
         if (st == AT_OK && fits)
             j->count++;
         else if (st == AT_OK)

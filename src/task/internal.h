@@ -4,8 +4,11 @@
 #define AT_TASK_INTERNAL_H
 #include <pthread.h>
 #include "attention/trace.h"
+#include "data/classes.h"
 #include "decode/beam.h"
 #include "store/folder.h"
+#include "task/begin.h"
+#include "task/reason.h"
 #include "task/translator.h"
 #include "text/preprocess.h"
 #include "text/words.h"
@@ -17,8 +20,13 @@ struct at_translator {
     at_preprocess preprocess;
     at_beam_options decode;      /* the model's own */
     int align_layer, align_head; /* config.json's attend.align; AT_MEAN without */
+    at_classes classes;          /* none: the model is no classifier */
+    at_begin begin;              /* of a decoder alone */
     pthread_mutex_t lock;        /* one call at a time uses exec and tape */
 };
+
+/* AT_ENOSUP for a model that is only looked into. */
+at_status at_expect_translates(const at_translator *translator);
 
 /* One line, or a part of one that was too long: its pieces, </s> at the end. */
 typedef struct at_segment {
@@ -49,17 +57,24 @@ at_status at_spell_instead(const at_translator *translator, const int32_t *ids, 
 /* A source and a target in pieces. */
 typedef struct at_pair {
     at_ids source, target;               /* the source ends with </s>; the target may */
+    bool begins;                         /* a decoder alone: its rows begin with */
+    int32_t begin;                       /* this piece; otherwise with <s> */
     char *translation;                   /* the target's text, where at_pair_make has made it; else NULL */
     const char *raw_source, *raw_target; /* the texts as they came, for their whitespace words; or NULL */
 } at_pair;
 
-/* target NULL: the model's own translation by a search with `beam` (0: the model's own). The target comes
- * without </s>. AT_EARG when either side is empty or longer than the model reaches. */
-at_status at_pair_make(at_translator *translator, const char *source, const char *target, int beam,
-                       at_pair *pair);
+/* What a pair is made of. A decoder alone and an encoder alone have no target: of the one the text is what it
+ * is made to say, of the other what it reads. */
+typedef struct at_pair_spec {
+    const char *source, *target; /* target NULL: the model's own translation */
+    int beam;                    /* of the search for it; 0: the model's own */
+    int write;                   /* a decoder alone: likeliest pieces that it first adds to the text */
+} at_pair_spec;
+
+/* The target comes without </s>. AT_EARG when either side is empty or longer than the model reaches. */
+at_status at_pair_make(at_translator *translator, const at_pair_spec *spec, at_pair *pair);
 /* The same; *fits is false, and nothing made, where a side is empty or too long. */
-at_status at_pair_try(at_translator *translator, const char *source, const char *target, int beam,
-                      at_pair *pair, bool *fits);
+at_status at_pair_try(at_translator *translator, const at_pair_spec *spec, at_pair *pair, bool *fits);
 void at_pair_free(at_pair *pair);
 
 /* Runs all pairs in one pass, targets forced, with `trace` on the tape; decode false: the encoder alone. */
@@ -96,6 +111,12 @@ at_status at_look_possible(at_translator *translator, at_attention_kind kind);
 at_status at_look_at(at_translator *translator, const at_look *look, const at_pair *pairs, size_t count,
                      at_looked *looked);
 void at_looked_free(at_looked *looked);
+
+/* The kind that AT_VIEW_OWN stands for. */
+at_view_kind at_view_own(const at_translator *translator);
+/* What decided the class of the pair's source, and the words that `reasons` has columns for. */
+at_status at_view_reasons(at_translator *translator, const at_pair *pair, at_unit unit, at_words *words,
+                          at_reasons *reasons);
 
 /* The pair's target as text, each <unk> replaced by the word of `raw` (the source as it came) that `look`
  * says it looked at most; the end of sentence is no word. */

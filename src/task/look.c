@@ -34,7 +34,7 @@ static at_status lay_out(const at_pair *pairs, size_t count, int32_t bos, all_ro
         if (target->count == 0)
             continue;
         memcpy(r->out + r->target_offsets[b], target->id, target->count * sizeof *r->out);
-        in[0] = bos;
+        in[0] = pairs[b].begins ? pairs[b].begin : bos;
         memcpy(in + 1, target->id, (target->count - 1) * sizeof *in);
     }
     return AT_OK;
@@ -105,13 +105,13 @@ static at_status name(const at_translator *t, const at_ids *ids, const char *raw
                : at_words_spaced(tokenizer, ids->id, ids->count, words);
 }
 
-/* What the decoder had read: <s> and all that was said but the last piece. The words are found with that
- * piece too, so that the last is written out in full. */
+/* What the decoder had read: <s>, or what it began with, and all that was said but the last piece. The
+ * words are found with that piece too, so that the last is written out in full. */
 at_status at_look_read(const at_translator *t, const at_pair *pair, at_unit unit, at_words *words)
 {
     const at_ids *said = &pair->target;
     at_ids all = {0};
-    at_status st = at_ids_push(&all, t->folder->model->vocabulary.bos);
+    at_status st = at_ids_push(&all, pair->begins ? pair->begin : t->folder->model->vocabulary.bos);
     if (st == AT_OK)
         st = at_ids_append(&all, said->id, said->count);
     if (st == AT_OK)

@@ -353,7 +353,9 @@ at_status at_translate(at_translator *translator, const char *const *lines, size
                        const at_translate_options *options, at_translation_sink *sink, void *context)
 {
     job j = {.t = translator, .texts = lines, .lines = count};
-    at_status st = read_options(&j, options);
+    at_status st = at_expect_translates(translator);
+    if (st == AT_OK)
+        st = read_options(&j, options);
     if (st != AT_OK || count == 0)
         return st;
     at_arena *arena = at_arena_new();

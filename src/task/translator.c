@@ -44,16 +44,28 @@ static at_status new_translator(at_translator **translator)
     return AT_OK;
 }
 
-/* What both ways of opening end with. */
-static at_status finish(at_translator *t, at_translator **translator)
+at_status at_expect_translates(const at_translator *t)
 {
     const at_family *family = t->folder->model->family;
-    if (family->kind != AT_ENCODER_DECODER)
-        return at_fail(AT_ENOSUP, "the family %s does not translate; it can %s", family->name,
-                       family->kind == AT_ENCODER_ONLY ? "classify or embed" : "generate");
+    return family->kind == AT_ENCODER_DECODER
+               ? AT_OK
+               : at_fail(AT_ENOSUP, "the family %s does not translate; it can %s", family->name,
+                         family->kind == AT_ENCODER_ONLY ? "classify or embed" : "generate");
+}
+
+/* What all ways of opening end with. */
+static at_status finish(at_translator *t, at_translator **translator)
+{
+    const json_t *labels = json_object_get(t->folder->config, "id2label");
+    if (!t->folder->tokenizer)
+        return at_fail(AT_ENOSUP, "this model reads no text");
     at_status st = at_tape_new(t->exec, &t->tape);
     if (st == AT_OK)
         st = read_sections(t);
+    if (st == AT_OK && labels)
+        st = at_classes_read(labels, &t->classes);
+    if (st == AT_OK && t->folder->model->family->kind == AT_DECODER_ONLY)
+        st = at_begin_find(t->folder, &t->begin);
     *translator = t;
     return st;
 }
@@ -62,11 +74,12 @@ static void release(at_translator *t)
 {
     at_tape_free(t->tape);
     at_preprocess_free(&t->preprocess);
+    at_classes_free(&t->classes);
     pthread_mutex_destroy(&t->lock);
     at_free(t);
 }
 
-at_status at_translator_open(const char *folder, const at_open_options *options, at_translator **translator)
+at_status at_viewer_open(const char *folder, const at_open_options *options, at_translator **translator)
 {
     at_open_options o = AT_OPEN_DEFAULTS;
     if (options)
@@ -83,6 +96,18 @@ at_status at_translator_open(const char *folder, const at_open_options *options,
         st = finish(t, translator);
     if (st != AT_OK) {
         at_translator_close(t);
+        *translator = NULL;
+    }
+    return st;
+}
+
+at_status at_translator_open(const char *folder, const at_open_options *options, at_translator **translator)
+{
+    at_status st = at_viewer_open(folder, options, translator);
+    if (st == AT_OK)
+        st = at_expect_translates(*translator);
+    if (st != AT_OK) {
+        at_translator_close(*translator);
         *translator = NULL;
     }
     return st;
@@ -108,7 +133,9 @@ at_status at_translator_borrow(at_folder *folder, at_exec *exec, at_translator *
         return st;
     t->folder = folder;
     t->exec = exec;
-    st = finish(t, translator);
+    st = at_expect_translates(t);
+    if (st == AT_OK)
+        st = finish(t, translator);
     if (st != AT_OK) {
         release(t);
         *translator = NULL;

@@ -52,8 +52,37 @@ has "$work/out" "macro-F1|lines:60"
 has "$work/out" " = 1.0000"
 run 0 eval --model "$work/labels" --data "$work/data" --split dev --json --quiet
 json "$work/out" 'd["lines"] == 60 and sum(sum(l["taken_for"]) for l in d["scores"][3]["labels"]) == 60'
-# The same text whatever its company, and for any number of threads.
+# Only what was asked for.
+run 0 eval --model "$work/labels" --data "$work/data" --split dev --metric macro-f1,accuracy --quiet
+lines "$work/out" 2
+run 0 eval --model "$work/labels" --data "$work/data" --split dev --metric labels --json --quiet
+json "$work/out" '[s["name"] for s in d["scores"]] == ["labels"]'
+holds [ "$(grep -c '"num_beams"\|"decode"' "$work/labels/config.json")" = 0 ]
+# Which words decided: the noun, by every measure; in the picture too.
+run 0 classify --model "$work/labels" --words --measure left_out --json "the cat runs again"
+json "$work/out" 'd["measure"] == "left_out" and max(d["words"], key=lambda w: w["weight"])["word"] in ("cat", "runs")'
+run 0 classify --model "$work/labels" --words --measure left_out "the cat runs again"
+holds grep -qE 'cat:[+-][0-9.]+ runs:[+-]' "$work/out"
+run 0 show --model "$work/labels" "the cat runs again"
+has "$work/out" "what decided animal"
+has "$work/out" "attention pooling"
+has "$work/out" "left out: was against"
+run 0 show --model "$work/labels" --json "the cat runs again"
+json "$work/out" 'd["kind"] == "class" and d["label"] == "animal" and abs(sum(d["weights"][0]) - 1) < 1e-4'
+json "$work/out" 'abs(sum(map(sum, d["weights"][1:])) - 1) < 1e-4'
+run 0 show --model "$work/labels" --kind encoder --layer 0 --head 1 "the cat"
+has "$work/out" "encoder self-attention, layer 0, head 1"
+run 0 show --model "$work/labels" --kind encoder --rollout "the cat"
+has "$work/out" "Abnar & Zuidema"
+run 0 show --model "$work/labels" --html "$work/why.html" --svg "$work/why.svg" "the cat runs <again>"
+has "$work/why.html" '"kind":"class"'
+has "$work/why.html" '"kind":"encoder"'
+has "$work/why.svg" "what decided animal"
 cut -f2 "$work/data/dev.tsv" >"$work/texts"
+run 0 show --model "$work/labels" --heads "$work/texts"
+has "$work/out" "encoder"
+fails 1 "no layers" show --model "$work/labels" --layer 0 "the cat"
+# The same text whatever its company, and for any number of threads.
 run 0 classify --model "$work/labels" --batch 1 --threads 1 <"$work/texts"
 cp "$work/out" "$work/one"
 run 0 classify --model "$work/labels" --batch 60 --threads 3 <"$work/texts"
@@ -85,6 +114,25 @@ lines "$work/out" 3
 run 0 embed --model "$work/words" "" --json
 json "$work/out" 'd["vector"] == []'
 
+# Starting from them: a classifier whose head is new, better at once than from nothing.
+run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/tuned" --threads 1 --init "$work/words" \
+    --pooling mean --max-steps 6 --valid-every 6 --report-every 6
+has "$work/err" "starting from the weights of"
+has "$work/err" "newly made: classifier.weight, classifier.bias"
+holds cmp -s "$work/words/tokenizer.json" "$work/tuned/tokenizer.json"
+tuned=$(sed -n 's/.*"valid_loss":\([0-9.]*\).*/\1/p' "$work/tuned/log.jsonl" | tail -1)
+run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/raw" --threads 1 --quiet \
+    --pooling mean --max-steps 6 --valid-every 6 --report-every 6
+raw=$(sed -n 's/.*"valid_loss":\([0-9.]*\).*/\1/p' "$work/raw/log.jsonl" | tail -1)
+holds [ "$(awk "BEGIN { print ($tuned < $raw) }")" = 1 ]
+fails 1 "'bert.embeddings.word_embeddings.weight' is (" train --recipe "$work/recipe.json" --data "$work/data" \
+    --out "$work/x" --quiet --init "$work/words" --d-model 16
+fails 1 "is missing" train --recipe "$work/recipe.json" --data "$work/data" --out "$work/x" --quiet \
+    --init "$work/words" --layers 2
+fails 1 "nosuch" train --recipe "$work/recipe.json" --data "$work/data" --out "$work/x" --quiet --init "$work/nosuch"
+fails 2 "leave --init out" train --out "$work/tuned" --resume --init "$work/words"
+holds [ ! -e "$work/x" ]
+
 # --- pairs
 mkdir "$work/pairs"
 for split in train dev; do
@@ -93,7 +141,7 @@ for split in train dev; do
 done
 run 0 train --recipe "$work/recipe.json" --data "$work/pairs" --out "$work/find" --threads 1 --quiet --task contrast \
     --pooling mean --dropout 0 --data.source en --data.target xx --max-steps 150 --valid-every 50
-run 0 eval --model "$work/find" --data "$work/pairs" --split dev --json --quiet
+run 0 eval --model "$work/find" --data "$work/pairs" --split dev --metric retrieval --json --quiet
 json "$work/out" 'd["scores"][0]["name"].startswith("retrieval@1") and d["scores"][1]["score"] >= d["scores"][0]["score"] > 0.8'
 
 # --- what is wrong
@@ -116,5 +164,9 @@ fails 2 "--model" classify "the cat"
 fails 2 "give one of them" embed --model "$work/words" --compare a --nearest 2
 fails 1 "learns classify, mask, contrast" train --recipe "$work/recipe.json" --data "$work/data" --out "$work/x" --task seq2seq
 fails 1 "does not translate" translate --model "$work/labels" "the cat"
-fails 1 "does not translate" show --model "$work/labels" "the cat"
+fails 1 "its own is pooling" classify --model "$work/labels" --words --measure rollout "the cat"
+fails 2 "measure" classify --model "$work/labels" --words --measure all "the cat"
+fails 1 "a classifier has --metric accuracy" eval --model "$work/labels" --data "$work/data" --split dev --metric bleu
+fails 1 "has --metric retrieval" eval --model "$work/find" --data "$work/pairs" --split dev --metric accuracy
+fails 2 "none of bleu" eval --model "$work/labels" --data "$work/data" --split dev --metric right
 finish

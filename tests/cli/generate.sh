@@ -94,6 +94,23 @@ has "$work/err" "the model read its last 48"
 fails 1 "the model's context is 48" generate --model "$m" --window refuse "$long"
 run 0 generate --model "$m" --window refuse --ignore-end --max-tokens 100 --json "one"
 json "$work/out" 'd["ends"] == "context"'
+for window in roll again; do
+    run 0 generate --model "$m" --window $window --temperature 0 --ignore-end --max-tokens 200 --json "one two "
+    json "$work/out" 'd["ends"] == "length" and len(d["text"]) > 190'
+done
+holds [ "$(grep -c '"num_beams"\|"decode"' "$m/config.json")" = 0 ]
+# What a decoder looked at, over a text, and over what it writes on.
+run 0 show --model "$m" "one two three"
+has "$work/out" "decoder self-attention, mean of all layers"
+run 0 show --model "$m" --write 9 --layer 1 --head 0 --pieces --json "one two "
+json "$work/out" 'd["kind"] == "decoder" and d["translation"] == "one two three fou" and len(d["rows"]) == 16'
+json "$work/out" 'all(not any(r[i + 1:]) for i, r in enumerate(d["weights"]))'
+run 0 show --model "$m" --rollout --html "$work/look.html" --write 4 "one two "
+has "$work/look.html" '"kind":"decoder"'
+run 0 show --model "$m" --heads "$text/input.txt"
+has "$work/out" "decoder"
+fails 1 "longer than the model reaches, 48" show --model "$m" --write 48 "one two "
+fails 1 "no target" show --model "$m" --target "x" "one"
 fails 1 "invalid UTF-8 at byte 4" generate --model "$m" "$(printf 'one\xff')"
 fails 2 "temperature" generate --model "$m" --temperature -1 "one"
 fails 2 "top_p" generate --model "$m" --top-p 0 "one"

@@ -74,7 +74,11 @@ has "$work/out" "Abnar & Zuidema 2020"
 run 0 show --model "$model" --kind decoder --rollout --pieces --json "tom sees the cat ."
 json "$work/out" 'all(abs(sum(r) - 1) < 1e-4 and not any(r[i + 1:]) for i, r in enumerate(d["weights"]))'
 has "$work/a.html" "rollout through all layers"
-fails 2 "--kind encoder" show --model "$model" --rollout "tom ."
+fails 1 "--kind encoder" show --model "$model" --rollout "tom ."
+fails 2 "--kind encoder" show --model "$model" --rollout --kind cross "tom ."
+fails 2 "--kind encoder" show --model "$model" --rollout --kind class "tom ."
+fails 1 "learned no labels" show --model "$model" --kind class "tom ."
+fails 1 "a decoder alone writes on" show --model "$model" --write 3 "tom ."
 fails 2 "no --layer" show --model "$model" --rollout --kind encoder --layer 1 "tom ."
 fails 2 "--html FILE" show --model "$model" --compare "$model" "tom ."
 fails 1 "$work/none" show --model "$model" --compare "$work/none" --html "$work/d.html" "tom ."
@@ -102,8 +106,8 @@ fails 2 "stand alone" show --model "$model" --positions 4 "tom ."
 fails 1 "/nowhere" show --model "$model" --heads /nowhere
 fails 2 "want own, mean or a number" show --model "$model" --layer last "tom ."
 fails 2 "--model FOLDER is missing" show "tom ."
-fails 2 "want one SENTENCE" show --model "$model"
-fails 2 "want one SENTENCE" show --model "$model" tom sees
+fails 2 "want one TEXT" show --model "$model"
+fails 2 "want one TEXT" show --model "$model" tom sees
 fails 2 "kind" show --model "$model" --kind across "tom ."
 fails 1 "empty" show --model "$model" ""
 fails 1 "empty" show --model "$model" "   "

@@ -99,7 +99,7 @@ static float *pages_weights(const at_page_sheet *s, int head, at_rng *rng)
         float *row = w + r * s->column_count;
         double sum = 0.0;
         for (size_t c = 0; c < s->column_count; c++) {
-            bool masked = s->kind == AT_DECODER_SELF && c > r;
+            bool masked = s->kind == AT_PAGE_DECODER && c > r;
             row[c] = masked ? 0.0f : (float)exp(pages_score(head, r, c, rng));
             sum += (double)row[c];
         }
@@ -111,7 +111,7 @@ static float *pages_weights(const at_page_sheet *s, int head, at_rng *rng)
 
 static void pages_make(pages *p, const pages_spec *spec)
 {
-    static const at_attention_kind kinds[] = {AT_CROSS, AT_ENCODER_SELF, AT_DECODER_SELF};
+    static const at_page_kind kinds[] = {AT_PAGE_CROSS, AT_PAGE_ENCODER, AT_PAGE_DECODER};
     *p = (pages){0};
     at_rng rng = at_rng_make(5, AT_RNG_TEST);
     p->target = at_alloc_array(spec->rows, sizeof *p->target);
@@ -123,7 +123,7 @@ static void pages_make(pages *p, const pages_spec *spec)
         p->source[i] = pages_source[i % PAGES_WORDS];
     size_t sheets = spec->cross_only ? 1 : PAGES_SHEETS;
     for (size_t k = 0; k < sheets; k++) {
-        bool from_source = kinds[k] == AT_ENCODER_SELF, to_source = kinds[k] != AT_DECODER_SELF;
+        bool from_source = kinds[k] == AT_PAGE_ENCODER, to_source = kinds[k] != AT_PAGE_DECODER;
         at_page_sheet *s = &p->sheet[k];
         *s = (at_page_sheet){.kind = kinds[k],
                              .rows = from_source ? p->source : p->target,
@@ -136,7 +136,7 @@ static void pages_make(pages *p, const pages_spec *spec)
             p->map[k][i] = (at_page_map){NULL, i / spec->heads, i % spec->heads, p->weights[k][i]};
         }
         s->map_count = (size_t)(spec->layers * spec->heads);
-        if (kinds[k] == AT_ENCODER_SELF) /* one that is no head */
+        if (kinds[k] == AT_PAGE_ENCODER) /* one that is no head */
             p->map[k][s->map_count++] =
                 (at_page_map){"rollout over all layers (Abnar & Zuidema 2020)", 0, 0, p->weights[k][0]};
     }

@@ -144,7 +144,7 @@ static void entropy_is_in_bits(void **state)
     const char *const words[] = {"a", "b", "c", "d"};
     const float w[] = {0.25f, 0.25f, 0.25f, 0.25f, 0.0f, 1.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
     const at_page_map map = {.weights = w};
-    const at_page_sheet sheet = {AT_CROSS, words, words, 3, 4, &map, 1};
+    const at_page_sheet sheet = {AT_PAGE_CROSS, words, words, 3, 4, &map, 1};
     const at_page_model model = {"m", "s", NULL, &sheet, 1};
     at_buf out = {0};
     check_ok(at_page_html(&(at_page){.models = &model, .model_count = 1, .pick = "0.0"}, &out));

@@ -24,26 +24,44 @@ static inline at_tokenizer *small_tokenizer(void)
     return tokenizer;
 }
 
-/* Saves the folder `name` under check_folder(); preprocess: its section as JSON, or NULL. Gives its path. */
-static inline const char *small_folder(const char *name, const char *preprocess)
+typedef struct small_spec {
+    const char *family, *options; /* options: the section "model" as JSON */
+    const char *preprocess;       /* its section as JSON; NULL: none */
+    const char *labels;           /* id2label as JSON; NULL: no classifier */
+} small_spec;
+
+/* Saves the folder `name` under check_folder(). Gives its path. */
+static inline const char *small_model(const char *name, const small_spec *spec)
 {
     at_tokenizer *tokenizer = small_tokenizer();
     int64_t pieces = at_tokenizer_size(tokenizer);
-    at_vocabulary vocabulary = {pieces, pieces, 0, 1, 2, 3, 0};
-    json_t *options = json_pack("{s:i,s:i,s:i,s:i,s:i,s:i}", "encoder_layers", 1, "decoder_layers", 2,
-                                "d_model", 16, "ffn", 16, "heads", 2, "max_length", 24);
-    json_t *section = preprocess ? json_loads(preprocess, 0, NULL) : NULL;
+    json_t *options = json_loads(spec->options, 0, NULL);
+    json_t *section = spec->preprocess ? json_loads(spec->preprocess, 0, NULL) : NULL;
+    json_t *labels = spec->labels ? json_loads(spec->labels, 0, NULL) : NULL;
+    at_vocabulary vocabulary = {pieces, pieces, 0, 1, 2, 3, (int64_t)json_object_size(labels)};
     at_model *model;
-    check_ok(at_model_new("transformer", options, &vocabulary, &model));
+    check_ok(at_model_new(spec->family, options, &vocabulary, &model));
     check_ok(at_params_allocate(&model->params));
     at_params_init(&model->params, 5);
-    at_folder_content content = {.model = model, .tokenizer = tokenizer, .preprocess = section};
+    at_folder_content content = {
+        .model = model, .tokenizer = tokenizer, .preprocess = section, .labels = labels};
     const char *path = check_path(name);
     check_ok(at_folder_save(path, &content));
     at_model_free(model);
     at_tokenizer_free(tokenizer);
     json_decref(options);
     json_decref(section);
+    json_decref(labels);
     return path;
+}
+
+/* A translator; preprocess: its section as JSON, or NULL. */
+static inline const char *small_folder(const char *name, const char *preprocess)
+{
+    return small_model(name, &(small_spec){.family = "transformer",
+                                           .options = "{\"encoder_layers\": 1, \"decoder_layers\": 2, "
+                                                      "\"d_model\": 16, \"ffn\": 16, \"heads\": 2, "
+                                                      "\"max_length\": 24}",
+                                           .preprocess = preprocess});
 }
 #endif

@@ -245,6 +245,45 @@ static void past_the_context(void **state)
     close_writer(&w);
 }
 
+/* Rotary positions roll: the text goes on, alone and in company alike, and otherwise than with the newer half
+ * read again; learned ones are read again either way. */
+static void the_window_rolls(void **state)
+{
+    (void)state;
+    static const char *const styles[] = {LLAMA, GPT2};
+    const char *prompts[] = {prompt, "a", "and then there was light"};
+    for (int rolls = 1; rolls >= 0; rolls--) {
+        writer w;
+        heard alone = {0}, together = {0}, again = {0};
+        open_writer(&w, styles[!rolls], "\n", 2);
+        at_generate_options o = AT_GENERATE_DEFAULTS;
+        o.max_tokens = 3 * REACH;
+        o.ignore_end = true;
+        o.temperature = 0;
+        check_ok(generate(&w, prompts, 3, &o, &together));
+        for (size_t i = 0; i < 3; i++) {
+            check_ok(generate(&w, prompts + i, 1, &o, &alone));
+            assert_int_equal(alone.texts[0].pieces, 3 * REACH);
+            check_same(&together, i, &alone, 0);
+        }
+        o.window = AT_WINDOW_AGAIN;
+        check_ok(generate(&w, prompts, 3, &o, &again));
+        for (size_t i = 0; i < 3 && !rolls; i++)
+            check_same(&together, i, &again, i);
+        bool other = false;
+        for (size_t i = 0; i < 3; i++)
+            other =
+                other || memcmp(&again.texts[i].log_probability, &together.texts[i].log_probability, 8) != 0;
+        assert_true(other == (rolls == 1));
+        o.window = (at_window)3;
+        check_fails(generate(&w, prompts, 1, &o, &alone), AT_EARG, "'window'");
+        forget(&alone);
+        forget(&together);
+        forget(&again);
+        close_writer(&w);
+    }
+}
+
 /* The texts' log probabilities are those of the whole text read at once, less the prompt's. */
 static void scores_agree_with_what_was_said(void **state)
 {
@@ -344,6 +383,7 @@ int main(void)
         cmocka_unit_test(company_changes_no_bit),
         cmocka_unit_test(stop_strings),
         cmocka_unit_test(past_the_context),
+        cmocka_unit_test(the_window_rolls),
         cmocka_unit_test(scores_agree_with_what_was_said),
         cmocka_unit_test(bad_input_is_refused),
     };

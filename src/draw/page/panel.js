@@ -6,6 +6,7 @@ const KINDS = {
   cross: ['Cross: target looks at source', 'target words', 'source words'],
   encoder: ['Encoder: source looks at source', 'source words', 'source words'],
   decoder: ['Decoder: target looks at what came before', 'target words', 'target words'],
+  class: ['Class: which words decided it', 'measures', 'words'],
 };
 
 class Panel {
@@ -21,7 +22,7 @@ class Panel {
     this.body = make(this.root, 'div');
     this.heads = make(this.body, 'div', {className: 'heads'});
     this.others = make(this.body, 'div', {className: 'others'});
-    make(this.body, 'p', {className: 'small'}, 'Rows are layers, columns heads; the number is the entropy in bits, ' +
+    this.note = make(this.body, 'p', {className: 'small'}, 'Rows are layers, columns heads; the number is the entropy in bits, ' +
       'the mean over all words: 0 where each looks at one word only.');
     this.tools = make(this.body, 'div', {className: 'tools'});
     this.status = make(this.tools, 'strong', {className: 'status'});
@@ -96,6 +97,10 @@ class Panel {
       found = means[layer] = means[layer] || meanOf(this.maps(layer), rows.length, columns.length);
       title = 'layer ' + layer + ', mean of its heads';
     }
+    if (!found && maps.every(m => m.label !== undefined)) { // no heads to pick from
+      found = maps[0];
+      title = found.label;
+    }
     if (!found) {
       this.pick = 'all';
       found = means.all = means.all || meanOf(this.maps(), rows.length, columns.length);
@@ -117,7 +122,9 @@ class Panel {
     if (this.headsOf !== this.sheet) this.buildHeads();
     for (const b of this.root.querySelectorAll('[data-pick]'))
       b.setAttribute('aria-pressed', b.dataset.pick === this.pick);
-    this.status.textContent = this.title + ' \u00b7 entropy ' + this.map.entropy.toFixed(2) + ' bits' +
+    const looks = state.kind !== 'class';
+    this.note.hidden = !looks;
+    this.status.textContent = !looks ? this.title : this.title + ' \u00b7 entropy ' + this.map.entropy.toFixed(2) + ' bits' +
       (this.map.label === undefined && this.map.head === undefined ? ' a head' : '');
     this.most.textContent = this.full === 1 ? '1' : this.full.toPrecision(2) + ' and more';
     this.root.dataset.kind = state.kind;
@@ -125,8 +132,9 @@ class Panel {
     const [, from, to] = KINDS[state.kind];
     for (const view of [this.lines, this.matrix]) {
       view.names.textContent = '';
-      make(view.names, 'span', {}, view === this.lines ? from + ' look' : from + ' down');
-      make(view.names, 'span', {}, view === this.lines ? 'at ' + to : to + ' across');
+      const lines = view === this.lines && looks;
+      make(view.names, 'span', {}, lines ? from + ' look' : view === this.lines ? from : from + ' down');
+      make(view.names, 'span', {}, lines ? 'at ' + to : view === this.lines ? to : to + ' across');
     }
     this.draw();
   }
@@ -163,7 +171,7 @@ class Panel {
       make(b, 'span', {}, m.entropy.toFixed(1));
       work.push(() => this.drawThumb(m, c));
     }
-    maps.filter(m => m.label !== undefined).forEach((m, i) => this.button(this.others, '', 'm' + i, m.label));
+    if (heads.length > 0) maps.filter(m => m.label !== undefined).forEach((m, i) => this.button(this.others, '', 'm' + i, m.label));
     this.thumbs = work.slice();
     inSlices(work);
   }
@@ -197,7 +205,7 @@ class Panel {
     const looks = f.side === 'row', all = looks ? rowOf(this.map, f.index) : columnOf(this.map, f.index);
     const p = make(this.answer, 'p');
     make(p, 'bdi', {}, shown((looks ? rows : columns)[f.index]));
-    p.append(looks ? ' looks at:' : ' is looked at by:');
+    p.append(state.kind === 'class' ? ':' : looks ? ' looks at:' : ' is looked at by:');
     const list = make(this.answer, 'ol'), best = all.sort((a, b) => b[1] - a[1]).slice(0, ANSWERS);
     for (const [i, weight] of best) {
       const li = make(list, 'li');
@@ -207,7 +215,7 @@ class Panel {
       li.addEventListener('click', () => this.lines.reveal(i));
     }
     const said = best.reduce((sum, [, weight]) => sum + weight, 0);
-    const rest = looks && best.length > 0 ? 1 - said : 0, number = columns.length - best.length;
+    const rest = looks && state.kind !== 'class' && best.length > 0 ? 1 - said : 0, number = columns.length - best.length;
     if (rest > 0.0005)
       make(this.answer, 'p', {className: 'small'}, 'and ' + rest.toFixed(3) + ' at ' + number + ' other ' + (number === 1 ? 'word' : 'words'));
   }
