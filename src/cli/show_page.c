@@ -40,15 +40,19 @@ static at_status fill_sheet(const at_bundle_part *part, at_page_map **maps, at_p
     return AT_OK;
 }
 
-/* What the model made of the sentence; NULL: nothing but what it read. */
+/* What the model made of the sentence, on one line; NULL: nothing but what it read. */
 static const char *said(const at_cli_page *page, shown *s)
 {
     const at_bundle *b = s->bundle;
-    if (b->label)
+    if (b->label) {
         at_buf_printf(&s->said, "%s (%.4f)", b->label, b->probability);
-    if (b->label)
         return s->said.data;
-    return *b->translation && strcmp(b->translation, page->sentence) ? b->translation : NULL;
+    }
+    if (!*b->translation || !strcmp(b->translation, page->sentence))
+        return NULL;
+    for (const char *p = b->translation; *p; p++)
+        at_buf_text(&s->said, *p == '\n' ? "\u23ce" : (const char[]){*p, '\0'}); /* a return sign */
+    return s->said.data;
 }
 
 /* The kind that the page opens on comes first. */
