@@ -5,7 +5,7 @@
 /* What stands above the body and is of a task: "classifier.weight". */
 static bool is_head(const char *name)
 {
-    static const char *const heads[] = {"classifier.", "bert.pooler.", "cls.predictions."};
+    static const char *const heads[] = {"classifier.", "bert.pooler.", "vit.pooler.", "cls.predictions."};
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         if (!strncmp(name, heads[i], strlen(heads[i])))
             return true;
