@@ -225,9 +225,9 @@ static void put_number(at_image *image, size_t number, int64_t x, int64_t y)
 
 static void put_line(at_image *image, double x0, double y0, double x1, double y1)
 {
-    double length = fmax(fabs(x1 - x0), fabs(y1 - y0));
-    for (double i = 0; i <= length; i++) {
-        double part = length > 0 ? i / length : 0;
+    size_t length = (size_t)fmax(fabs(x1 - x0), fabs(y1 - y0));
+    for (size_t i = 0; i <= length; i++) {
+        double part = length > 0 ? (double)i / (double)length : 0;
         put_pixel(image, lrint(x0 + part * (x1 - x0)), lrint(y0 + part * (y1 - y0)));
     }
 }
