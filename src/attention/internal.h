@@ -9,6 +9,7 @@ at_stage at_trace_stage(const at_trace *trace);
 /* A new map of the trace, weights uninitialised; NULL: no memory. */
 at_trace_map *at_trace_add(at_trace *trace, const at_trace_map *like);
 /* Map i, to be written anew, and memory for its numbers (NULL: none). */
+void at_trace_share_out(at_trace *trace);
 at_trace_map *at_trace_map_at(at_trace *trace, size_t index);
 float *at_trace_room(at_trace *trace, size_t count);
 /* like->queries more rows of a map that so far has `start`; a new one when start is 0. Where to write them;

@@ -374,6 +374,7 @@ void at_linformer_trace(at_tape *tape, size_t before, const at_var *f, size_t he
             "Linformer: scores are of projected keys, not of pieces; only weights can be traced back");
         return;
     }
+    at_trace_share_out(trace);
     bool own = f->shape.rank == 3;
     projection p = {.k = tape->exec->kernels, .exec = tape->exec, .rows = *rows, .e = f->data};
     p.places = (size_t)f->shape.dim[own ? 1 : 0];

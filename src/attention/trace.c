@@ -17,6 +17,7 @@ struct at_trace {
     size_t wished;
     int layers[KINDS], heads[KINDS]; /* seen */
     at_stage stage;
+    bool shared_out;
     at_trace_map *maps;
     size_t count, capacity;
     at_arena *arena;
@@ -47,6 +48,7 @@ void at_trace_free(at_trace *trace)
 void at_trace_clear(at_trace *trace)
 {
     trace->count = 0;
+    trace->shared_out = false;
     at_arena_reset(trace->arena);
 }
 
@@ -89,6 +91,16 @@ at_trace_map *at_trace_add(at_trace *trace, const at_trace_map *like)
     *map = *like;
     map->weights = weights;
     return map;
+}
+
+void at_trace_share_out(at_trace *trace)
+{
+    trace->shared_out = true;
+}
+
+bool at_trace_shared_out(const at_trace *trace)
+{
+    return trace->shared_out;
 }
 
 at_trace_map *at_trace_map_at(at_trace *trace, size_t index)

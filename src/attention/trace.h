@@ -34,6 +34,9 @@ void at_trace_want(at_trace *trace, at_attention_kind kind, int layer, int head)
 /* Of the attention that has run with this trace, wanted or not: 0 when there was none of that kind. */
 int at_trace_layers(const at_trace *trace, at_attention_kind kind);
 int at_trace_heads(const at_trace *trace, at_attention_kind kind);
+/* Whether some of the maps are a Linformer's: its weights are of learned sums, and here each sum's is shared
+ * out to the places that it is made of (attention/linformer.h). */
+bool at_trace_shared_out(const at_trace *trace);
 /* What maps hold from now on; at first AT_STAGE_WEIGHTS. */
 void at_trace_want_stage(at_trace *trace, at_stage stage);
 size_t at_trace_count(const at_trace *trace);

@@ -49,6 +49,22 @@ static void choose(work *w)
     w->head = o->head < 0 ? AT_MEAN : o->head;
 }
 
+static void name_layers(const work *w, at_buf *t)
+{
+    if (w->layer == AT_PHOTO_ROLLOUT) {
+        at_buf_text(t, "rollout through all layers");
+        return;
+    }
+    if (w->layer < 0)
+        at_buf_text(t, "mean of all layers");
+    else
+        at_buf_printf(t, "layer %d", w->layer);
+    if (w->head < 0)
+        at_buf_text(t, ", mean of all heads");
+    else
+        at_buf_printf(t, ", head %d", w->head);
+}
+
 static void name_map(work *w)
 {
     at_buf *t = &w->title;
@@ -63,18 +79,9 @@ static void name_map(work *w)
         at_buf_text(t, w->look.class_token ? "class token, "
                        : w->look.pooling   ? "pooling, "
                                            : "all patches, ");
-    if (w->layer == AT_PHOTO_ROLLOUT) {
-        at_buf_text(t, "rollout through all layers");
-        return;
-    }
-    if (w->layer < 0)
-        at_buf_text(t, "mean of all layers");
-    else
-        at_buf_printf(t, "layer %d", w->layer);
-    if (w->head < 0)
-        at_buf_text(t, ", mean of all heads");
-    else
-        at_buf_printf(t, ", head %d", w->head);
+    name_layers(w, t);
+    if (w->look.shared_out)
+        at_buf_text(t, ", Linformer's sums shared out to patches");
 }
 
 /* ---------------------------------------------------------------- what is said */

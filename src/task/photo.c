@@ -217,6 +217,7 @@ static at_status check_grid(const at_photo_reader *r, at_photo_look *look)
 static at_status take_maps(const at_trace *trace, int layer, int head, at_photo_look *look)
 {
     size_t n = look->tokens, numbers, count = at_trace_count(trace);
+    look->shared_out = at_trace_shared_out(trace);
     at_status st = at_trace_expect(trace, AT_ENCODER_SELF);
     if (st != AT_OK)
         return st;

@@ -48,6 +48,7 @@ typedef struct at_photo_look {
     at_image seen; /* the part of the photo that the model saw, RGB, sharper than the model's own */
     size_t down, across, tokens;
     bool class_token;
+    bool shared_out;             /* weights are a Linformer's, shared out to the patches */
     int layers, heads;           /* that `weights` holds */
     int first_layer, first_head; /* 0 unless one was asked for */
     float *weights;

@@ -198,11 +198,13 @@ static void a_trace_tells_shares_of_places(void **state)
     assert_non_null(at_attention(tape, at_leaf(tape, at_shape2(3, 1), q, NULL),
                                  at_leaf(tape, at_shape2(2, 1), k, NULL),
                                  at_leaf(tape, at_shape2(2, 1), v, NULL), &spec));
+    assert_false(at_trace_shared_out(trace));
     at_linformer_trace(tape, 0, at_leaf(tape, at_shape2(3, 2), f, NULL), 1, &queries);
     check_ok(at_tape_status(tape));
     float shares[9], want[9] = {0.75f, 0.25f, 0, 0.75f, 0.25f, 0, 0.75f, 0.25f, 0};
     check_ok(at_trace_mean(trace, AT_ENCODER_SELF, 0, 0, 0, shares, 3, 3));
     check_near(shares, want, 9, 1e-6);
+    assert_true(at_trace_shared_out(trace));
     at_tape_free(tape);
     at_trace_free(trace);
 }
