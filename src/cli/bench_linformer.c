@@ -187,20 +187,19 @@ static at_status whole_row(at_bench *bench, const char *name, size_t slots)
 static at_status draw(const at_bench *bench)
 {
     static const at_bench_line lines[] = {{"linformer_ms", "Linformer, ms", AT_AXIS_LEFT},
-                                          {"full_ms", "full attention, ms", AT_AXIS_LEFT},
-                                          {"linformer_mb", "Linformer held, MB", AT_AXIS_RIGHT},
-                                          {"full_mb", "full held, MB", AT_AXIS_RIGHT},
-                                          {"weights_mb", "a matrix of weights, MB", AT_AXIS_RIGHT}};
+                                          {"full_ms", "full, ms", AT_AXIS_LEFT},
+                                          {"full_mb", "held, MB", AT_AXIS_RIGHT},
+                                          {"weights_mb", "all weights, MB", AT_AXIS_RIGHT}};
     at_buf caption = {0};
     at_buf_printf(
         &caption,
         "One block of a Transformer, forward and backward: width %d, %d heads, feed-forward %d, one "
         "sequence, fp32, %s kernels, threads: %d. Linformer: k %d, keys and values apart, heads "
-        "together. Held: values and gradients of the tape; neither keeps a matrix of weights.",
+        "together. Held: values and gradients of the tape, as many with either; neither keeps all weights.",
         WIDTH, HEADS, FFN, bench->exec->kernels->name, bench->exec->threads, SLOTS);
     at_status st = at_buf_status(&caption);
     if (st == AT_OK)
-        st = at_bench_draw(bench, "A block with Linformer, and with full attention", caption.data, lines, 5);
+        st = at_bench_draw(bench, "A block with Linformer, and with full attention", caption.data, lines, 4);
     at_buf_free(&caption);
     return st;
 }

@@ -13,7 +13,7 @@ holds grep -q "^attention .*backward" "$work/err"
 holds grep -q "rows of the sequence" "$work/lengths.svg"
 run 0 bench linformer --size 257 --seconds 0.01 --svg "$work/linformer.svg"
 holds grep -q "257 rows, a block: Linformer" "$work/out"
-holds grep -q "full held, MB" "$work/linformer.svg"
+holds grep -q "held, MB" "$work/linformer.svg"
 run 0 bench vit --size linformer --seconds 0.01 --json
 json "$work/out" 'd["rows"][0]["train_pictures_per_s"] > 0 and d["rows"][0]["classify_pictures_per_s"] > 0'
 fails 2 "only 'bench lengths'" bench train --svg "$work/x.svg"
