@@ -120,9 +120,9 @@ void at_free(void *block)
         allocator.free(allocator.context, block);
 }
 
-/* Asks the system for large pages: numbers by the megabyte would keep the CPU looking pages up, above all where
- * columns of a matrix are read, and each fresh small page is a visit to the kernel. A wish: where it is not
- * granted nothing changes. */
+/* Asks the system for large pages: numbers by the megabyte would keep the CPU looking pages up, above all
+ * where columns of a matrix are read, and each fresh small page is a visit to the kernel. A wish: where it
+ * is not granted nothing changes. */
 static void wish_large_pages(void *block AT_UNUSED, size_t size AT_UNUSED)
 {
 #ifdef MADV_HUGEPAGE

@@ -228,9 +228,8 @@ static at_status load(const char *path, at_exec *exec, at_weights weights, at_fo
     if (st == AT_OK)
         st = read_config(path, f);
     if (st == AT_OK)
-        st = at_gpt2_is(f->config)
-                 ? at_gpt2_bind(&f->weights, f->model)
-                 : bind_numbers(&f->weights, f->model, exec && weights != AT_WEIGHTS_FP32);
+        st = at_gpt2_is(f->config) ? at_gpt2_bind(&f->weights, f->model)
+                                   : bind_numbers(&f->weights, f->model, exec && weights != AT_WEIGHTS_FP32);
     if (st == AT_OK)
         st = read_tokenizer(path, f);
     if (st == AT_OK && weights == AT_WEIGHTS_BF16)
