@@ -13,6 +13,7 @@
 #include "layer/repeated.h"
 #include "model/graph.h"
 #include "model/internal.h"
+#include "model/stack.h"
 
 enum { MOST_GLIMPSES = 64 };
 enum { SUM, PRODUCT };
@@ -69,7 +70,8 @@ static const at_field fields[] = {
 typedef struct net {
     at_projection what, where, both, both_where; /* both_where: combine sum */
     at_recurrent core;
-    at_projection hidden, mean; /* location network */
+    at_norm_weights locator; /* location network: the state grows from step to step, what it says must not */
+    at_projection hidden, mean;
     at_projection baseline, classifier;
 } net;
 
@@ -120,6 +122,14 @@ static at_status build(at_model *model)
         core.cell.g.kind = AT_GATE_RELU;
     if (st == AT_OK)
         st = at_recurrent_declare(&model->params, "core", &core, &n->core);
+    at_norm_spec norm = {.width = (size_t)o->width};
+    if (st == AT_OK)
+        st = at_norm_declare(&model->params, "locator.", "norm", &norm, &n->locator);
+    if (st == AT_OK) { /* it begins in the middle, where tanh has a slope */
+        at_param *mean = at_params_find(&model->params, "locator.mean.weight");
+        mean->init = AT_INIT_NORMAL;
+        mean->deviation = 0.01f;
+    }
     /* Corners of ReLU all over the picture, so that places can be told apart from the first step on. */
     static const char *const places[] = {"glimpse.where.weight", "glimpse.where.bias"};
     for (int i = 0; st == AT_OK && i < 2; i++) {
@@ -288,6 +298,7 @@ static void chosen_places(look *l, size_t step, const at_var *mean)
 static at_var *next_mean(look *l)
 {
     at_var *h = at_leaf(l->tape, l->state.h->shape, l->state.h->data, NULL);
+    h = h ? at_norm_run(l->tape, h, &l->n->locator) : NULL;
     at_var *x = h ? at_repeated_step(l->tape, l->hidden, h, NULL) : NULL;
     x = x ? at_repeated_step(l->tape, l->mean, at_activate(l->tape, x, AT_RELU), NULL) : NULL;
     return x ? at_activate(l->tape, x, AT_TANH) : NULL;
