@@ -453,14 +453,15 @@ AT_API const char *const *at_classifier_labels(const at_classifier *classifier, 
 
 typedef struct at_classify_options {
     size_t struct_size;
-    int batch;          /* lines read at a time, 1 … 4096 */
+    int batch;          /* lines or pictures read at a time, 1 … 4096 */
     bool words;         /* fill at_classification's words and weights */
     at_measure measure; /* what they say; AT_ENOSUP for one that the model does not have */
+    size_t max_pixels;  /* a picture that says it has more is refused; 0: 100 million */
 } at_classify_options;
 
-#define AT_CLASSIFY_DEFAULTS                                   \
-    {                                                          \
-        sizeof(at_classify_options), 32, false, AT_MEASURE_OWN \
+#define AT_CLASSIFY_DEFAULTS                                      \
+    {                                                             \
+        sizeof(at_classify_options), 32, false, AT_MEASURE_OWN, 0 \
     }
 
 typedef struct at_classification {
@@ -476,6 +477,7 @@ typedef struct at_classification {
     const float *weights;
     size_t word_count;
     at_measure measure; /* what the weights say; AT_MEASURE_OWN where there are none */
+    const char *error;  /* why a picture could not be read, its number -1; NULL: it was */
 } at_classification;
 
 /* Called for each line, in order. false stops: at_classify returns AT_ECANCEL. */
@@ -483,6 +485,14 @@ typedef bool at_classification_sink(void *context, const at_classification *clas
 
 AT_API at_status at_classify(at_classifier *classifier, const char *const *lines, size_t count,
                              const at_classify_options *options, at_classification_sink *sink, void *context);
+
+/* Whether it labels pictures (then at_classify fails), or lines of text. */
+AT_API bool at_classifier_sees(const at_classifier *classifier);
+/* JPEG and PNG files, `batch` at a time; `line` is the place in `paths`. One that cannot be read comes with
+ * its error, and the others go on. */
+AT_API at_status at_classify_pictures(at_classifier *classifier, const char *const *paths, size_t count,
+                                      const at_classify_options *options, at_classification_sink *sink,
+                                      void *context);
 
 /* --- Embedding: lines or words to vectors, near each other when what they stand for is. -------- */
 

@@ -1,6 +1,7 @@
 #include <string.h>
 #include "attend.h"
 #include "base/memory.h"
+#include "cli/classify_pictures.h"
 #include "cli/cli.h"
 #include "cli/lines.h"
 #include "cli/options.h"
@@ -8,8 +9,8 @@
 
 typedef struct options {
     char *model;
-    int64_t top, batch, measure;
-    bool words;
+    int64_t top, batch, measure, max_pixels;
+    bool words, csv, strict;
 } options;
 
 /* In the order of at_measure. */
@@ -25,20 +26,32 @@ static const at_field fields[] = {
     {"measure", AT_FIELD_CHOICE, offsetof(options, measure), "own", 0, 0, AT_CLI_MEASURES,
      "of --words: weights of pooling by attention, the class token's attention in the last layer or through "
      "all, or the label's log probability less that without the word; own: the first that the model has"},
-    {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL, "lines read at a time"},
+    {"batch", AT_FIELD_INT, offsetof(options, batch), "32", 1, 4096, NULL,
+     "lines or pictures read at a time"},
+    {"csv", AT_FIELD_BOOL, offsetof(options, csv), "false", 0, 0, NULL,
+     "of pictures: a table with a head, commas between"},
+    {"strict", AT_FIELD_BOOL, offsetof(options, strict), "false", 0, 0, NULL,
+     "a picture that cannot be read ends it; otherwise it is named and counted"},
+    {"max_pixels", AT_FIELD_INT, offsetof(options, max_pixels), "100000000", 1, 1e12, NULL,
+     "a picture that says it has more is refused"},
     {0}};
 
 static const at_cli_spec spec = {
     .name = "classify",
-    .usage = "--model FOLDER [options] [LINE …]",
+    .usage = "--model FOLDER [options] [LINE … | PICTURE … | FOLDER …]",
     .summary =
         "Labels its arguments, or the lines of standard input: one line out for each line in, label, tab,\n"
-        "probability, and so on for --top K. An empty line stays empty.",
+        "probability, and so on for --top K. An empty line stays empty. With a model of pictures: JPEG and "
+        "PNG\n"
+        "files, folders of them, or - for a list of paths on standard input; path, tab, label, tab, "
+        "probability.",
     .fields = fields,
     .examples = "  attend classify --model news \"NBA总决赛第七场今日打响\"\n"
                 "  attend classify --model news --top 3 < titles.txt\n"
                 "  attend classify --model news --words --measure left_out \"NBA总决赛第七场今日打响\"\n"
-                "  attend classify --model news --words --json < titles.txt > labels.jsonl\n"};
+                "  attend classify --model news --words --json < titles.txt > labels.jsonl\n"
+                "  attend classify --model cats-dogs --top 2 photo.jpg holiday/\n"
+                "  find . -name '*.jpg' | attend classify --model cats-dogs --csv - > labels.csv\n"};
 
 typedef struct printer {
     const options *o;
@@ -49,23 +62,6 @@ typedef struct printer {
     size_t *order; /* (label_count) numbers of labels, the most probable first */
     at_buf out;
 } printer;
-
-/* The first `top` by probability; among equals the lower number. */
-static size_t rank(printer *p, const float *probabilities)
-{
-    size_t top = (size_t)p->o->top < p->label_count ? (size_t)p->o->top : p->label_count, kept = 0;
-    for (size_t i = 0; i < p->label_count; i++) {
-        size_t at = kept;
-        for (; at > 0 && probabilities[p->order[at - 1]] < probabilities[i]; at--)
-            if (at < top)
-                p->order[at] = p->order[at - 1];
-        if (at < top) {
-            p->order[at] = i;
-            kept += kept < top;
-        }
-    }
-    return kept;
-}
 
 static json_t *words_json(const at_classification *c)
 {
@@ -93,7 +89,8 @@ static void print_json(printer *p, const at_classification *c, size_t count)
 static bool print(void *context, const at_classification *c)
 {
     printer *p = context;
-    size_t count = c->probabilities ? rank(p, c->probabilities) : 0;
+    size_t count =
+        c->probabilities ? at_cli_rank(c->probabilities, p->label_count, (size_t)p->o->top, p->order) : 0;
     p->cut += c->cut;
     if (p->json) {
         print_json(p, c, count);
@@ -130,6 +127,24 @@ static at_status classify_all(at_classifier *classifier, at_cli_lines *in, print
     return st;
 }
 
+static at_status run_pictures(const options *o, const at_cli_common *common, const at_cli_words *words,
+                              at_classifier *classifier)
+{
+    at_classify_request request = {.model = o->model,
+                                   .spec = &spec,
+                                   .words = words,
+                                   .top = (size_t)o->top,
+                                   .batch = (int)o->batch,
+                                   .max_pixels = (size_t)o->max_pixels,
+                                   .json = common->json,
+                                   .csv = o->csv,
+                                   .strict = o->strict,
+                                   .quiet = common->quiet};
+    at_status st = at_cli_classify_pictures(classifier, &request);
+    at_classifier_close(classifier);
+    return st;
+}
+
 static at_status run(const options *o, const at_cli_common *common, const at_cli_words *words)
 {
     at_open_options open = {
@@ -137,6 +152,8 @@ static at_status run(const options *o, const at_cli_common *common, const at_cli
     at_classifier *classifier = NULL;
     printer p = {.o = o, .json = common->json};
     at_status st = at_classifier_open(o->model, &open, &classifier);
+    if (st == AT_OK && at_classifier_sees(classifier))
+        return run_pictures(o, common, words, classifier);
     if (st == AT_OK) {
         p.labels = at_classifier_labels(classifier, &p.label_count);
         p.order = at_alloc_array(p.label_count + 1, sizeof *p.order);

@@ -20,6 +20,7 @@ enum { MAX_REFS = 16 };
 
 typedef struct options {
     char *hyp, *model, *data, *split, *source, *target, *metric, *out, *text, *alignment, *gold;
+    char *confusion, *reliability;
     int64_t tokenize, protocol, beam, batch, max_length;
     double penalty;
     bool lowercase, stem;
@@ -60,6 +61,10 @@ static const at_field fields[] = {
      "links to score by --metric aer, a line a pair: 0-0 1-2"},
     {"gold", AT_FIELD_TEXT, offsetof(options, gold), NULL, 0, 0, NULL,
      "the right links: 0-0 for sure ones, 0p1 or 0?1 for possible ones"},
+    {"confusion", AT_FIELD_TEXT, offsetof(options, confusion), NULL, 0, 0, NULL,
+     "of a classifier: SVG file of which label was taken for which"},
+    {"reliability", AT_FIELD_TEXT, offsetof(options, reliability), NULL, 0, 0, NULL,
+     "of a classifier: SVG file of how often it was right over how sure it was"},
     {"text", AT_FIELD_TEXT, offsetof(options, text), NULL, 0, 0, NULL,
      "with the --model of a text: file whose loss, perplexity and bits a byte are measured"},
     {"out", AT_FIELD_TEXT, offsetof(options, out), NULL, 0, 0, NULL, "write the translations to this file"},
@@ -291,6 +296,8 @@ static at_status eval_encoder(job *j, const at_cli_common *common)
                          .source = o->source,
                          .target = o->target,
                          .metrics = o->metric ? &j->scoring.metrics : NULL,
+                         .confusion = o->confusion,
+                         .reliability = o->reliability,
                          .batch = (int)o->batch,
                          .open = {sizeof r.open, (int)common->threads, common->kernels}};
     at_status st = at_eval_encoder(&r, j->scores, &j->lines);

@@ -1,4 +1,5 @@
 #include "cli/eval_encoder.h"
+#include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/file.h"
@@ -7,9 +8,12 @@
 #include "cli/textfile.h"
 #include "cli/vectors.h"
 #include "data/dataset.h"
+#include "draw/curves.h"
+#include "draw/matrix.h"
 #include "eval/bleu.h"
 #include "eval/labels.h"
 #include "model/model.h"
+#include "task/classifier.h"
 
 enum { CONFIG_BYTES = 16 << 20, NEAR = 5 };
 
@@ -50,6 +54,8 @@ typedef struct labelling {
     int32_t *gold;
     size_t capacity;
     at_labels labels;
+    uint64_t among; /* the truth was among the five most probable */
+    size_t broken;
     at_status status;
 } labelling;
 
@@ -94,6 +100,113 @@ static at_status read_labelled(const at_eval_request *r, labelling *l)
     return st;
 }
 
+static bool is_among(const float *p, size_t count, size_t gold)
+{
+    size_t before = 0;
+    for (size_t i = 0; i < count; i++)
+        before += p[i] > p[gold];
+    return before < NEAR;
+}
+
+static bool count_picture(void *context, const at_classification *c)
+{
+    labelling *l = context;
+    l->broken += c->number < 0;
+    if (c->number < 0)
+        return true;
+    l->among += is_among(c->probabilities, l->labels.classes, (size_t)l->gold[c->line]);
+    return count_one(context, c);
+}
+
+/* Pictures of a split: a folder a class, a list, or IDX. */
+static at_status eval_pictures(at_eval_request *r, at_classifier *classifier, const at_classify_options *how,
+                               labelling *l)
+{
+    at_picture_split split;
+    at_status st = at_picture_split_find(r->data, r->split, &l->classes, &split);
+    if (st != AT_OK)
+        return st;
+    l->gold = at_alloc_array(split.count + 1, sizeof *l->gold);
+    for (size_t i = 0; l->gold && i < split.count; i++)
+        l->gold[i] = split.set->label[split.index[i]];
+    double start = at_clock();
+    st = l->gold ? at_classify_set(classifier, split.set, split.index, split.count, how, count_picture, l)
+                 : AT_ENOMEM;
+    r->seconds = at_clock() - start;
+    r->count = split.count;
+    at_picture_split_free(&split);
+    if (st == AT_OK && !l->labels.count)
+        st = at_fail(AT_EFORMAT, "%s: none of the pictures of %s could be read", r->data, r->split);
+    return st;
+}
+
+static at_status eval_texts(at_eval_request *r, at_classifier *classifier, const at_classify_options *how,
+                            labelling *l)
+{
+    at_status st = read_labelled(r, l);
+    double start = at_clock();
+    if (st == AT_OK)
+        st = at_classify(classifier, (const char *const *)l->texts.lines, l->texts.count, how, count_one, l);
+    r->seconds = at_clock() - start;
+    r->count = l->texts.count;
+    return st;
+}
+
+/* Shares of each true label's examples that were taken for each label, as a picture. */
+static at_status draw_confusion(const at_labels *labels, const char *const *names, const char *path)
+{
+    size_t n = labels->classes;
+    float *shares = at_alloc_zero(n * n + 1, sizeof *shares);
+    at_buf svg = {0};
+    at_status st = shares ? AT_OK : AT_ENOMEM;
+    for (size_t i = 0; shares && i < n; i++) {
+        uint64_t support = at_labels_of(labels, i).support;
+        for (size_t j = 0; support && j < n; j++)
+            shares[i * n + j] = (float)labels->confusion[i * n + j] / (float)support;
+    }
+    at_matrix matrix = {.targets = names,
+                        .target_count = n,
+                        .sources = names,
+                        .source_count = n,
+                        .weights = shares,
+                        .title = "True label down, given label across",
+                        .caption =
+                            "Each row: which part of the examples of a label was taken for each label."};
+    if (st == AT_OK)
+        st = at_matrix_svg(&matrix, &svg);
+    if (st == AT_OK)
+        st = at_file_write(path, svg.data, svg.length);
+    at_buf_free(&svg);
+    at_free(shares);
+    return st;
+}
+
+/* Accuracy over confidence, bin by bin: Guo et al. 2017. */
+static at_status draw_reliability(const at_labels *labels, const char *path)
+{
+    double x[AT_LABELS_BINS], right[AT_LABELS_BINS];
+    size_t count = 0;
+    for (size_t i = 0; i < AT_LABELS_BINS; i++) {
+        if (!labels->bins[i].count)
+            continue;
+        x[count] = labels->bins[i].confidence / (double)labels->bins[i].count;
+        right[count++] = (double)labels->bins[i].right / (double)labels->bins[i].count;
+    }
+    at_series series[] = {{"accuracy", x, right, count, AT_AXIS_LEFT},
+                          {"as said: calibrated", x, x, count, AT_AXIS_LEFT}};
+    char caption[160];
+    snprintf(caption, sizeof caption, "Expected calibration error %.4f over %d bins (Guo et al. 2017)",
+             at_labels_calibration_error(labels), AT_LABELS_BINS);
+    at_curves curves = {
+        .title = "Reliability", .x_label = "confidence", .caption = caption, .series = series, .count = 2};
+    at_buf svg = {0};
+    at_status st = at_curves_svg(&curves, &svg);
+    if (st == AT_OK)
+        st = at_file_write(path, svg.data, svg.length);
+    at_buf_free(&svg);
+    return st;
+}
+
 static json_t *class_json(const labelling *l, size_t i)
 {
     at_labels_class c = at_labels_of(&l->labels, i);
@@ -123,12 +236,17 @@ static at_status put_classes(const labelling *l, json_t *scores, at_buf *out)
     return o && json_array_append_new(scores, o) == 0 ? at_buf_status(out) : AT_ENOMEM;
 }
 
-static at_status put_labels(const labelling *l, const at_metrics *m, json_t *scores, at_buf *out)
+static at_status put_labels(const labelling *l, const at_metrics *m, bool pictures, json_t *scores,
+                            at_buf *out)
 {
     size_t count = (size_t)l->labels.count;
     at_status st = AT_OK;
     if (!m || m->accuracy)
         st = put(scores, out, "accuracy", at_labels_accuracy(&l->labels), count);
+    if (st == AT_OK && !m && pictures && l->labels.classes > NEAR)
+        st = put(scores, out, "top-5", (double)l->among / (double)count, count);
+    if (st == AT_OK && !m && l->broken)
+        st = put(scores, out, "left-out", (double)l->broken, count + l->broken);
     if (st == AT_OK && (!m || m->macro_f1))
         st = put(scores, out, "macro-F1", at_labels_macro_f1(&l->labels), count);
     if (st == AT_OK && (!m || m->calibration))
@@ -145,20 +263,20 @@ static at_status eval_labels(at_eval_request *r, json_t *scores, at_buf *out)
     at_status st = at_classifier_open(r->model, &r->open, &classifier);
     if (st != AT_OK)
         return st;
+    bool pictures = at_classifier_sees(classifier);
     l.names = at_classifier_labels(classifier, &l.classes.count);
     l.classes.names = (char **)(uintptr_t)l.names;
     st = at_labels_new(l.classes.count, &l.labels);
     if (st == AT_OK)
-        st = read_labelled(r, &l);
-    double start = at_clock();
-    if (st == AT_OK)
-        st = at_classify(classifier, (const char *const *)l.texts.lines, l.texts.count, &how, count_one, &l);
+        st = (pictures ? eval_pictures : eval_texts)(r, classifier, &how, &l);
     if (st == AT_ECANCEL)
         st = l.status;
-    r->seconds = at_clock() - start;
-    r->count = l.texts.count;
     if (st == AT_OK)
-        st = put_labels(&l, r->metrics, scores, out);
+        st = put_labels(&l, r->metrics, pictures, scores, out);
+    if (st == AT_OK && r->confusion)
+        st = draw_confusion(&l.labels, l.names, r->confusion);
+    if (st == AT_OK && r->reliability)
+        st = draw_reliability(&l.labels, r->reliability);
     at_labels_free(&l.labels);
     at_textfile_free(&l.texts);
     at_free(l.gold);

@@ -19,8 +19,9 @@
 
 typedef struct at_eval_request {
     const char *model, *data, *split;
-    const char *source, *target; /* languages of pairs; NULL: those of the model */
-    const at_metrics *metrics;   /* only these; NULL: all that the model has */
+    const char *source, *target;         /* languages of pairs; NULL: those of the model */
+    const at_metrics *metrics;           /* only these; NULL: all that the model has */
+    const char *confusion, *reliability; /* files for pictures of both; NULL: none */
     int batch;
     at_open_options open;
     size_t count;   /* out: lines or pairs scored */

@@ -251,14 +251,18 @@ at_prepare at_picture_prepare(const at_picture_options *o, const at_pixels *size
 
 static const char *const resamples[] = {"bicubic", "bilinear", "area"}, *const fits[] = {"crop", "stretch"};
 
+static json_t *three(const float numbers[3])
+{
+    return json_pack("[f,f,f]", (double)numbers[0], (double)numbers[1], (double)numbers[2]);
+}
+
 json_t *at_picture_section(const at_prepare *how)
 {
-    return json_pack("{s:s, s:s, s:f, s:f, s:b, s:I, s:[f,f,f], s:[f,f,f]}", "resample",
-                     resamples[how->resample], "fit", fits[how->fit], "middle", how->middle, "spare",
-                     how->spare, "canvas", (int)how->placing.canvas, "clutter",
-                     (json_int_t)how->placing.clutter, "mean", (double)how->mean[0], (double)how->mean[1],
-                     (double)how->mean[2], "deviation", (double)how->deviation[0], (double)how->deviation[1],
-                     (double)how->deviation[2]);
+    return json_pack("{s:I, s:I, s:s, s:s, s:f, s:f, s:b, s:I, s:o, s:o}", "height", (json_int_t)how->height,
+                     "width", (json_int_t)how->width, "resample", resamples[how->resample], "fit",
+                     fits[how->fit], "middle", how->middle, "spare", how->spare, "canvas",
+                     (int)how->placing.canvas, "clutter", (json_int_t)how->placing.clutter, "mean",
+                     three(how->mean), "deviation", three(how->deviation));
 }
 
 static at_status read_choice(const json_t *section, const char *key, const char *const *names, size_t count,
@@ -275,7 +279,7 @@ static at_status read_choice(const json_t *section, const char *key, const char 
                                : st;
 }
 
-static at_status read_three(const json_t *section, const char *key, double least, float three[3])
+static at_status read_three(const json_t *section, const char *key, double least, float numbers[3])
 {
     const json_t *list = json_object_get(section, key);
     if (!list)
@@ -285,7 +289,7 @@ static at_status read_three(const json_t *section, const char *key, double least
         if (json_array_size(list) != 3 || !json_is_number(json_array_get(list, i)) ||
             !(fabs(number) <= 1e3) || fabs(number) < least)
             return at_fail(AT_EFORMAT, "field '%s': want a list of three numbers", key);
-        three[i] = (float)number;
+        numbers[i] = (float)number;
     }
     return AT_OK;
 }
@@ -295,10 +299,17 @@ at_status at_picture_section_read(const json_t *section, const at_pixels *size, 
     at_prepare p = AT_PREPARE_DEFAULTS;
     size_t resample = p.resample, fit = p.fit;
     const json_t *middle = json_object_get(section, "middle"), *spare = json_object_get(section, "spare");
-    p.width = size->width;
-    p.height = size->height;
+    int64_t height = (int64_t)size->height, width = (int64_t)size->width;
+    at_status st = AT_OK;
+    if (!size->height) /* a model of any size: that of its training */
+        st = at_json_int(section, "height", 1, 16384, &height);
+    if (st == AT_OK && !size->width)
+        st = at_json_int(section, "width", 1, 16384, &width);
+    p.height = (size_t)height;
+    p.width = (size_t)width;
     p.channels = size->channels;
-    at_status st = read_choice(section, "resample", resamples, 3, &resample);
+    if (st == AT_OK)
+        st = read_choice(section, "resample", resamples, 3, &resample);
     if (st == AT_OK)
         st = read_choice(section, "fit", fits, 2, &fit);
     if (st == AT_OK)

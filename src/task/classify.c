@@ -3,13 +3,9 @@
 #include <string.h>
 #include "base/memory.h"
 #include "layer/layer.h"
-#include "task/reader.h"
+#include "task/classifier.h"
 #include "task/reason.h"
 #include "text/words.h"
-
-struct at_classifier {
-    at_reader *reader;
-};
 
 at_status at_classifier_open(const char *folder, const at_open_options *options, at_classifier **classifier)
 {
@@ -19,6 +15,8 @@ at_status at_classifier_open(const char *folder, const at_open_options *options,
     if (st == AT_OK && (!c->reader->classes.count || !c->reader->folder->model->family->classify))
         st = at_fail(AT_ENOSUP, "%s: this model has learned no labels (no id2label in its config.json)",
                      folder);
+    if (st == AT_OK && c->reader->folder->model->family->pixels)
+        st = at_classifier_prepare(c->reader->folder, &c->prepare);
     if (st == AT_OK)
         *classifier = c;
     else
@@ -153,6 +151,8 @@ at_status at_classify(at_classifier *classifier, const char *const *lines, size_
         return at_fail(AT_EARG, "batch: %d is not within 1 to 4096", o.batch);
     if (o.measure < AT_MEASURE_OWN || o.measure >= AT_MEASURES)
         return at_fail(AT_EARG, "measure: unknown %d", (int)o.measure);
+    if (at_classifier_sees(classifier))
+        return at_fail(AT_ENOSUP, "this model labels pictures, not lines of text");
     const at_model *model = classifier->reader->folder->model;
     working w = {.classifier = classifier,
                  .options = &o,
