@@ -199,7 +199,13 @@ static void rotary_positions(void **state)
         size_t width = sizes[i / 4].width;
         at_rotary_frequencies(frequencies, width, 100);
         at_rotary_tables(cosines, sines, 8, width / 2, frequencies);
-        rotary_case c = {{cosines, sines, 8, width, i % 2}, sizes[i / 4].heads, i & 2 ? starts : NULL};
+        rotary_case c = {.rotary = {.cosines = cosines,
+                                    .sines = sines,
+                                    .positions = 8,
+                                    .width = width,
+                                    .interleaved = i % 2},
+                         .heads = sizes[i / 4].heads,
+                         .starts = i & 2 ? starts : NULL};
         gradient_check(&(gradient_case){
             .name = "rotary",
             .build = rotate,
