@@ -390,12 +390,13 @@ typedef struct at_generate_options {
     bool ignore_end; /* </s> is never said */
     int batch;       /* texts written at a time, 1 … 4096 */
     int chunk;       /* pieces of a prompt read at a time, 1 … */
+    bool bf16_cache; /* keys and values of what was read are kept in bf16 */
 } at_generate_options;
 
 #define AT_GENERATE_DEFAULTS                                                                                \
     {                                                                                                       \
         sizeof(at_generate_options), 200, 1, 1.0, 0, 1.0, 0.0, 1.0, 1.0, NULL, 0, 1, AT_WINDOW_ROLL, false, \
-            32, 512                                                                                         \
+            32, 512, false                                                                                  \
     }
 
 typedef enum at_ends {

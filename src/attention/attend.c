@@ -19,50 +19,64 @@ typedef struct attention {
     float *d_q, *d_k, *d_v;
 } attention;
 
+at_attend at_attend_head(const at_attend_spec *spec, size_t b, size_t h)
+{
+    at_attend a = {
+        .queries = (size_t)(spec->queries.offsets[b + 1] - spec->queries.offsets[b]),
+        .scale = spec->scale,
+        .causal = spec->causal,
+        .past = spec->past ? spec->past[b] : 0,
+        .window = spec->window,
+        .ahead = spec->ahead,
+        .softcap = spec->softcap,
+    };
+    if (spec->bias.numbers) {
+        a.bias = spec->bias.numbers + h * spec->bias.head_stride +
+                 (spec->bias.sequences ? spec->bias.sequences[b] : 0);
+        a.bias_stride = spec->bias.query_stride;
+    }
+    return a;
+}
+
 /* The kernel's view of head h of sequence b. */
 static at_attend head_of(const attention *s, size_t b, size_t h)
 {
     const at_attend_spec *spec = &s->spec;
     size_t q0 = (size_t)spec->queries.offsets[b], group = h / (spec->heads / spec->groups);
-    at_attend a = {
-        .q_stride = spec->heads * s->key_width,
-        .o_stride = spec->heads * s->value_width,
-        .k_stride = spec->groups * s->key_width,
-        .v_stride = spec->groups * s->value_width,
-        .lse_stride = spec->heads,
-        .queries = (size_t)spec->queries.offsets[b + 1] - q0,
-        .d_key = s->key_width,
-        .d_value = s->value_width,
-        .scale = spec->scale,
-        .causal = spec->causal,
-        .window = spec->window,
-        .ahead = spec->ahead,
-        .softcap = spec->softcap,
-        .drop_rate = s->drop_rate,
-        .drop_key = {s->drop_key[0], s->drop_key[1]},
-        .drop_counter = {(uint32_t)h, spec->queries.examples ? spec->queries.examples[b] : (uint32_t)b},
-    };
+    at_attend a = at_attend_head(spec, b, h);
+    a.q_stride = spec->heads * s->key_width;
+    a.o_stride = spec->heads * s->value_width;
+    a.k_stride = spec->groups * s->key_width;
+    a.v_stride = spec->groups * s->value_width;
+    a.lse_stride = spec->heads;
+    a.d_key = s->key_width;
+    a.d_value = s->value_width;
+    a.drop_rate = s->drop_rate;
+    a.drop_key[0] = s->drop_key[0];
+    a.drop_key[1] = s->drop_key[1];
+    a.drop_counter[0] = (uint32_t)h;
+    a.drop_counter[1] = spec->queries.examples ? spec->queries.examples[b] : (uint32_t)b;
     a.q = s->q + q0 * a.q_stride + h * s->key_width;
     a.o = s->o + q0 * a.o_stride + h * s->value_width;
     a.lse = s->lse + q0 * a.lse_stride + h;
     if (s->caches) {
-        a.k = s->caches[b].k + group * s->key_width;
-        a.v = s->caches[b].v + group * s->value_width;
+        const at_cached_keys *cache = &s->caches[b];
+        if (cache->k16) {
+            a.k16 = cache->k16 + group * s->key_width;
+            a.v16 = cache->v16 + group * s->value_width;
+        } else {
+            a.k = cache->k + group * s->key_width;
+            a.v = cache->v + group * s->value_width;
+        }
         a.rows = s->caches[b].rows;
         a.keys = s->caches[b].length;
-        a.past = spec->causal ? (int64_t)a.keys - (int64_t)a.queries : 0;
+        if (!spec->past)
+            a.past = spec->causal ? (int64_t)a.keys - (int64_t)a.queries : 0;
     } else {
         size_t k0 = (size_t)spec->keys.offsets[b];
         a.k = s->keys + k0 * a.k_stride + group * s->key_width;
         a.v = s->values + k0 * a.v_stride + group * s->value_width;
         a.keys = (size_t)spec->keys.offsets[b + 1] - k0;
-    }
-    if (spec->past)
-        a.past = spec->past[b];
-    if (spec->bias.numbers) {
-        a.bias = spec->bias.numbers + h * spec->bias.head_stride +
-                 (spec->bias.sequences ? spec->bias.sequences[b] : 0);
-        a.bias_stride = spec->bias.query_stride;
     }
     if (s->d_o) {
         a.d_o = s->d_o + q0 * a.o_stride + h * s->value_width;
@@ -80,7 +94,10 @@ static void forward_task(void *context, size_t first, size_t end, int worker)
     float *scratch = at_exec_scratch(s->exec, worker);
     for (size_t i = first; i < end; i++) {
         at_attend a = head_of(s, i / s->spec.heads, i % s->spec.heads);
-        s->k->attend(&a, scratch);
+        if (a.k16)
+            s->k->attend_bf16(&a, scratch);
+        else
+            s->k->attend(&a, scratch);
     }
 }
 
@@ -131,7 +148,9 @@ static void run(at_tape *tape, attention *s, at_range_task *task, size_t parts)
         longest_k = a.keys > longest_k ? a.keys : longest_k;
         work += a.queries * a.keys * (s->key_width + s->value_width) + 64;
     }
-    size_t floats = s->k->attend_scratch(longest_q, longest_k, s->key_width, s->value_width);
+    bool narrow = s->caches && s->spec.queries.count && s->caches[0].k16;
+    size_t floats = (narrow ? s->k->attend_bf16_scratch : s->k->attend_scratch)(longest_q, longest_k,
+                                                                                s->key_width, s->value_width);
     if (at_exec_reserve(s->exec, floats) != AT_OK) {
         tape->status = AT_ENOMEM;
         return;
@@ -150,6 +169,7 @@ static void file_weights(at_tape *tape, const attention *s)
             if (!at_trace_wants(tape->trace, spec->kind, spec->layer, (int)h))
                 continue;
             at_attend a = head_of(s, b, h);
+            AT_ASSERT(!a.k16); /* what is looked at runs without a cache, or with one in fp32 */
             at_trace_map like = {spec->kind, spec->layer, (int)h, b, a.queries, a.keys, NULL};
             at_trace_map *map = at_trace_add(tape->trace, &like);
             if (!map) {

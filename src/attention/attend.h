@@ -51,8 +51,9 @@ at_var *at_attention(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_at
 
 /* Keys and values that a running model has cached, one a sequence. */
 typedef struct at_cached_keys {
-    const float *k, *v;  /* rows of width G*K and G*W */
-    const int32_t *rows; /* (length) row numbers; NULL: 0, 1, … */
+    const float *k, *v;       /* rows of width G*K and G*W */
+    const at_bf16 *k16, *v16; /* or these: in all caches of a call, or in none */
+    const int32_t *rows;      /* (length) row numbers; NULL: 0, 1, … */
     size_t length;
 } at_cached_keys;
 
@@ -60,6 +61,21 @@ typedef struct at_cached_keys {
  * causal. Not recorded: for running only. value_width: G*W. */
 at_var *at_attention_cached(at_tape *tape, at_var *q, const at_cached_keys *caches, size_t key_width,
                             size_t value_width, const at_attend_spec *spec);
+
+/* The same attention, everything that goes in and out in bf16, sums in fp32: (Nq, H*K), (Nk, G*K), (Nk, G*W)
+ * -> o (Nq, H*W), each row-major; lse (Nq, H) is what the backward needs, or NULL. On no tape: no dropout, no
+ * trace. AT_ENOMEM. */
+typedef struct at_attention_bf16 {
+    size_t key_width, value_width; /* K, W */
+    const at_bf16 *q, *k, *v;
+    at_bf16 *o;
+    float *lse;
+    /* Backward: d_o in, the others written. */
+    const at_bf16 *d_o;
+    at_bf16 *d_q, *d_k, *d_v;
+} at_attention_bf16;
+at_status at_attend_bf16(at_exec *exec, const at_attend_spec *spec, const at_attention_bf16 *a);
+at_status at_attend_bf16_backward(at_exec *exec, const at_attend_spec *spec, const at_attention_bf16 *a);
 
 /* A bias of a mask: 0 where it is not 0 (look), -INFINITY where it is 0 (do not). */
 void at_bias_of_mask(float *bias, const unsigned char *mask, size_t count);

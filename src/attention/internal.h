@@ -4,6 +4,9 @@
 #include "attention/pairs.h"
 #include "attention/trace.h"
 
+/* What the spec says of head h of sequence b; widths, strides and pointers are the caller's. */
+at_attend at_attend_head(const at_attend_spec *spec, size_t b, size_t h);
+
 bool at_trace_wants(at_trace *trace, at_attention_kind kind, int layer, int head);
 at_stage at_trace_stage(const at_trace *trace);
 /* A new map of the trace, weights uninitialised; NULL: no memory. */

@@ -27,6 +27,8 @@ typedef struct work {
     int32_t *query_offsets, *key_offsets; /* (B+1) */
     at_cached_keys *caches;               /* (B): what a decoding step looks at */
     at_attend_spec spec;
+    at_attention_bf16 narrow; /* with --type bf16 everything in it, on no tape */
+    at_exec *exec;
     bool backward;
 } work;
 
@@ -46,6 +48,10 @@ static at_var *attend(work *w)
 static at_status run_once(void *context)
 {
     work *w = context;
+    if (w->narrow.q) {
+        at_status st = at_attend_bf16(w->exec, &w->spec, &w->narrow);
+        return st == AT_OK && w->backward ? at_attend_bf16_backward(w->exec, &w->spec, &w->narrow) : st;
+    }
     at_tape_begin(w->tape, w->backward ? AT_TAPE_CHECK : AT_TAPE_RUN, 0, 0);
     at_var *out = attend(w);
     if (w->backward)
@@ -107,7 +113,7 @@ static at_status lay_out(work *w, at_arena *arena, uint64_t seed)
     }
     for (size_t b = 0; b < s->sequences; b++) {
         size_t start = b * s->keys * s->heads * s->width;
-        w->caches[b] = (at_cached_keys){w->k + start, w->v + start, NULL, s->keys};
+        w->caches[b] = (at_cached_keys){.k = w->k + start, .v = w->v + start, .length = s->keys};
     }
     w->spec = (at_attend_spec){.heads = s->heads,
                                .groups = s->heads,
@@ -115,6 +121,35 @@ static at_status lay_out(work *w, at_arena *arena, uint64_t seed)
                                .queries = {s->sequences, w->query_offsets, NULL},
                                .keys = {s->sequences, w->key_offsets, NULL},
                                .kind = AT_ENCODER_SELF};
+    return AT_OK;
+}
+
+/* The same numbers rounded, and room for what comes of them; d_o is q. */
+static at_status lay_out_bf16(work *w, at_arena *arena, at_exec *exec)
+{
+    const shape *s = w->shape;
+    size_t queries = s->sequences * s->queries * s->heads * s->width,
+           keys = s->sequences * s->keys * s->heads * s->width;
+    at_bf16 *all = at_arena_array(arena, 3 * queries + 4 * keys, sizeof *all);
+    float *lse = at_arena_array(arena, s->sequences * s->queries * s->heads, sizeof *lse);
+    if (!all || !lse)
+        return AT_ENOMEM;
+    at_exec_narrow(exec, all, w->q, queries);
+    at_exec_narrow(exec, all + queries, w->k, keys);
+    at_exec_narrow(exec, all + queries + keys, w->v, keys);
+    at_bf16 *out = all + queries + 2 * keys;
+    w->exec = exec;
+    w->narrow = (at_attention_bf16){.key_width = s->width,
+                                    .value_width = s->width,
+                                    .q = all,
+                                    .k = all + queries,
+                                    .v = all + queries + keys,
+                                    .o = out,
+                                    .lse = lse,
+                                    .d_o = all,
+                                    .d_q = out + queries,
+                                    .d_k = out + 2 * queries,
+                                    .d_v = out + 2 * queries + keys};
     return AT_OK;
 }
 
@@ -126,6 +161,8 @@ static at_status with_shape(at_bench *bench, const shape *s, at_status (*job)(at
     at_status st = arena ? at_tape_new(bench->exec, &w.tape) : AT_ENOMEM;
     if (st == AT_OK)
         st = lay_out(&w, arena, bench->seed);
+    if (st == AT_OK && bench->bf16)
+        st = lay_out_bf16(&w, arena, bench->exec);
     if (st == AT_OK)
         st = job(bench, &w);
     at_tape_free(w.tape);

@@ -103,6 +103,7 @@ static at_status measure_size(at_bench *bench, const at_bench_size *size, at_fol
         st = at_generator_borrow(folder, bench->exec, &w.generator);
     w.options.temperature = 0;
     w.options.ignore_end = true;
+    w.options.bf16_cache = bench->bf16;
     w.options.window = AT_WINDOW_REFUSE;
     w.options.max_tokens = st == AT_OK ? (int)at_generator_context(w.generator) - PROMPT : 0;
     if (st == AT_OK && size->prompt)

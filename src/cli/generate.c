@@ -16,7 +16,7 @@ enum { MOST_STOPS = 64, PROMPTS_AT_ONCE = 256 };
 typedef struct options {
     at_sample_options sample; /* its rows stand in at_sample_fields */
     char *model;
-    int64_t max_tokens, samples, window, batch, chunk, weights;
+    int64_t max_tokens, samples, window, batch, chunk, weights, cache;
     bool lines, interactive, echo, logprobs, ignore_end;
     char *stops[MOST_STOPS];
     size_t stop_count;
@@ -45,6 +45,8 @@ static const at_field fields[] = {
      "pieces of a prompt read at a time"},
     {"weights", AT_FIELD_CHOICE, offsetof(options, weights), "stored", 0, 0, "stored|fp32|bf16",
      "how matrices are kept in memory; bf16 is half of fp32 and faster where few rows are read at a time"},
+    {"cache", AT_FIELD_CHOICE, offsetof(options, cache), "fp32", 0, 0, "fp32|bf16",
+     "how keys and values of what was read are kept; bf16 is half, and faster behind a long prompt"},
     {0}};
 
 /* \n, \t and \\ in a stop string are what they are in C. */
@@ -230,6 +232,7 @@ static at_generate_options generate_options(const options *o, const at_cli_commo
     how.ignore_end = o->ignore_end;
     how.batch = (int)o->batch;
     how.chunk = (int)o->chunk;
+    how.bf16_cache = o->cache == 1;
     return how;
 }
 

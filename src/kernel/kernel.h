@@ -59,6 +59,7 @@ typedef struct at_attend {
     float *o;               /* (queries,d_value) */
     float *lse;             /* (queries) with stride lse_stride: log-sum-exp of the scores, or NULL */
     size_t q_stride, k_stride, v_stride, o_stride, lse_stride;
+    const at_bf16 *k16, *v16; /* attend_bf16: instead of k and v; strides count numbers */
     const int32_t *rows;
     size_t queries, keys, d_key, d_value;
     float scale;
@@ -142,6 +143,10 @@ typedef struct at_kernels {
     /* rows t0…t1-1 (keys) of one stage, weights from the forward's lse: exact rows on request */
     void (*attend_weights)(const at_attend *a, size_t t0, size_t t1, at_stage stage, float *out);
     size_t (*attend_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value); /* floats */
+    /* Forward with k16 and v16, sums in fp32, no dropout. One query or two are fastest by a path of their own,
+     * so a row's bits depend on whether it has company of two. */
+    void (*attend_bf16)(const at_attend *a, float *scratch);
+    size_t (*attend_bf16_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value);
 
     /* elementwise, n floats; out may equal an input */
     void (*add)(float *out, const float *a, const float *b, size_t n);

@@ -252,7 +252,15 @@ static size_t blocks_of_layer(const at_stack_spec *spec)
 static at_cached_keys cached_keys(const running *r, at_cache cache, size_t layer)
 {
     size_t each = blocks_of_layer(r->spec), first = layer * each;
-    return (at_cached_keys){cache.block[first], cache.block[first + each - 1], cache.rows, cache.length};
+    at_cached_keys keys = {.rows = cache.rows, .length = cache.length};
+    if (cache.block16) {
+        keys.k16 = cache.block16[first];
+        keys.v16 = cache.block16[first + each - 1];
+    } else {
+        keys.k = cache.block[first];
+        keys.v = cache.block[first + each - 1];
+    }
+    return keys;
 }
 
 /* Copies the new rows' keys or values to the rows that at_state_extend has reserved. */
@@ -265,9 +273,8 @@ static void store_rows(const running *r, size_t into, const at_var *values)
         size_t count = (size_t)(p->rows->offsets[b + 1] - p->rows->offsets[b]);
         at_cache cache = at_state_self(p->state, p->slots[b]);
         for (size_t i = 0; i < count; i++, from += width) {
-            float *to = at_state_self_row(p->state, into, cache.rows[cache.length - count + i]);
-            for (size_t j = 0; j < width; j++)
-                to[j] = from[j];
+            int32_t row = cache.rows[cache.length - count + i];
+            at_state_put_row(p->state, into, row, from, r->tape->exec->kernels);
         }
     }
 }

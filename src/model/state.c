@@ -6,11 +6,11 @@
 
 /* Rows that many lists may name. A row number means the same row in every block. */
 typedef struct pool {
-    float **block; /* (blocks) of (capacity, width) */
-    size_t blocks, width, capacity;
-    int32_t *references;     /* (capacity) lists that name the row */
-    int32_t *free_rows;      /* (capacity) stack */
-    size_t free_count, used; /* rows [used, capacity) were never given out */
+    void **block;                         /* (blocks) of (capacity, width) */
+    size_t blocks, width, capacity, size; /* bytes of a number: 4, or 2 in bf16 */
+    int32_t *references;                  /* (capacity) lists that name the row */
+    int32_t *free_rows;                   /* (capacity) stack */
+    size_t free_count, used;              /* rows [used, capacity) were never given out */
 } pool;
 
 typedef struct list { /* row numbers, in the order of positions */
@@ -44,8 +44,9 @@ struct at_state {
 
 enum { FIRST_ROWS = 256, GONE = -1 };
 
-static at_status pool_open(pool *p, size_t blocks, size_t width)
+static at_status pool_open(pool *p, size_t blocks, size_t width, bool narrow)
 {
+    p->size = narrow ? sizeof(at_bf16) : sizeof(float);
     p->blocks = blocks;
     p->width = width;
     p->block = at_alloc_zero(blocks ? blocks : 1, sizeof *p->block);
@@ -76,11 +77,11 @@ static at_status pool_grow(pool *p)
         return AT_ENOMEM;
     p->free_rows = free_rows;
     for (size_t i = 0; i < p->blocks; i++) {
-        float *bigger = at_alloc_aligned(size, sizeof *bigger);
+        void *bigger = at_alloc_aligned(size, p->size);
         if (!bigger)
             return AT_ENOMEM;
         if (p->used > 0)
-            memcpy(bigger, p->block[i], p->used * p->width * sizeof *bigger);
+            memcpy(bigger, p->block[i], p->used * p->width * p->size);
         at_free_aligned(p->block[i]);
         p->block[i] = bigger;
     }
@@ -131,7 +132,7 @@ static at_status list_extend(list *l, pool *p, size_t count)
     return AT_OK;
 }
 
-at_status at_state_new(const at_model *model, at_state **state)
+static at_status new_state(const at_model *model, bool narrow, at_state **state)
 {
     at_state *s = at_alloc_zero(1, sizeof *s);
     if (!s)
@@ -139,8 +140,8 @@ at_status at_state_new(const at_model *model, at_state **state)
     AT_ASSERT(model->family->state_step);
     size_t self_blocks, self_width, cross_blocks, cross_width;
     model->family->state_shape(model, &self_blocks, &self_width, &cross_blocks, &cross_width);
-    if (pool_open(&s->self, self_blocks, self_width) != AT_OK ||
-        pool_open(&s->cross, cross_blocks, cross_width) != AT_OK) {
+    if (pool_open(&s->self, self_blocks, self_width, narrow) != AT_OK ||
+        pool_open(&s->cross, cross_blocks, cross_width, false) != AT_OK) {
         at_state_free(s);
         return AT_ENOMEM;
     }
@@ -148,6 +149,17 @@ at_status at_state_new(const at_model *model, at_state **state)
     s->newest = model->family->state_newest;
     *state = s;
     return AT_OK;
+}
+
+at_status at_state_new(const at_model *model, at_state **state)
+{
+    return new_state(model, false, state);
+}
+
+at_status at_state_new_bf16(const at_model *model, at_state **state)
+{
+    AT_ASSERT(model->family->kind == AT_DECODER_ONLY);
+    return new_state(model, true, state);
 }
 
 void at_state_free(at_state *state)
@@ -329,7 +341,7 @@ size_t at_state_bytes(const at_state *state)
     const pool *p[] = {&state->self, &state->cross};
     size_t bytes = 0;
     for (int i = 0; i < 2; i++)
-        bytes += p[i]->blocks * p[i]->capacity * p[i]->width * sizeof(float);
+        bytes += p[i]->blocks * p[i]->capacity * p[i]->width * p[i]->size;
     return bytes;
 }
 
@@ -396,7 +408,12 @@ at_var *at_state_next(const at_model *model, at_tape *tape, at_state *state, con
 
 static at_cache cache_of(const pool *p, const list *l)
 {
-    return (at_cache){(const float *const *)p->block, l->rows, l->length};
+    const void *blocks = p->block;
+    bool narrow = p->size == sizeof(at_bf16);
+    return (at_cache){.block = narrow ? NULL : blocks,
+                      .block16 = narrow ? blocks : NULL,
+                      .rows = l->rows,
+                      .length = l->length};
 }
 
 at_cache at_state_self(const at_state *state, int index)
@@ -433,7 +450,17 @@ at_status at_state_extend(at_state *state, int index, size_t count)
 
 float *at_state_self_row(at_state *state, size_t block, int32_t row)
 {
-    return state->self.block[block] + (size_t)row * state->self.width;
+    AT_ASSERT(state->self.size == sizeof(float));
+    return (float *)state->self.block[block] + (size_t)row * state->self.width;
+}
+
+void at_state_put_row(at_state *state, size_t block, int32_t row, const float *data, const at_kernels *k)
+{
+    const pool *p = &state->self;
+    if (p->size == sizeof(at_bf16))
+        k->narrow((at_bf16 *)p->block[block] + (size_t)row * p->width, data, p->width);
+    else
+        memcpy(at_state_self_row(state, block, row), data, p->width * sizeof *data);
 }
 
 void at_state_put_source(at_state *state, int index, size_t block, const float *data, size_t rows)
@@ -441,7 +468,7 @@ void at_state_put_source(at_state *state, int index, size_t block, const float *
     const source *to = &state->sources[index];
     AT_ASSERT(block < state->cross.blocks && rows == to->rows.length);
     for (size_t i = 0; i < rows; i++)
-        memcpy(state->cross.block[block] + (size_t)to->rows.rows[i] * state->cross.width,
+        memcpy((float *)state->cross.block[block] + (size_t)to->rows.rows[i] * state->cross.width,
                data + i * state->cross.width, state->cross.width * sizeof *data);
 }
 

@@ -26,6 +26,9 @@
 enum { AT_NO_SOURCE = -1 };
 
 at_status at_state_new(const at_model *model, at_state **state);
+/* The same with the slots' rows in bf16: half the memory and its traffic. For a decoder alone, whose stack
+ * reads them only in attention. */
+at_status at_state_new_bf16(const at_model *model, at_state **state);
 void at_state_free(at_state *state);
 
 /* Encodes the batch's sources; ids of the B new sources go to `sources`. Only batch->source… is read.
@@ -61,8 +64,9 @@ at_var *at_state_next(const at_model *model, at_tape *tape, at_state *state, con
 
 /* For families: */
 typedef struct at_cache {
-    const float *const *block; /* blocks of the pool */
-    const int32_t *rows;       /* row numbers of this slot or source */
+    const float *const *block;     /* blocks of the pool */
+    const at_bf16 *const *block16; /* or these */
+    const int32_t *rows;           /* row numbers of this slot or source */
     size_t length;
 } at_cache;
 
@@ -76,6 +80,8 @@ const int32_t *at_state_advance(at_tape *tape, at_state *state, const int *slots
  * at_state_self(...).rows. */
 at_status at_state_extend(at_state *state, int slot, size_t count);
 float *at_state_self_row(at_state *state, size_t block, int32_t row);
+/* What a new row is: `width` numbers, rounded where the state is in bf16. */
+void at_state_put_row(at_state *state, size_t block, int32_t row, const float *data, const at_kernels *k);
 /* Takes (rows, cross_width) of each block for source `source`, numbered in order; called block by block. */
 void at_state_put_source(at_state *state, int source, size_t block, const float *data, size_t rows);
 /* What a family keeps of a source beside rows: state_begin(model) numbers. */

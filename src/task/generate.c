@@ -306,7 +306,7 @@ static at_status open_writing(writing *w, const char *const *prompts, size_t cou
     const at_tokenizer *t = w->g->folder->tokenizer;
     at_status st = make_voices(w, prompts, count);
     if (st == AT_OK)
-        st = at_state_new(model, &w->state);
+        st = w->o->bf16_cache ? at_state_new_bf16(model, &w->state) : at_state_new(model, &w->state);
     if (st == AT_OK)
         st = at_sampler_new((size_t)model->vocabulary.target, &w->sampler);
     if (st != AT_OK)

@@ -30,8 +30,9 @@ static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
                       .weight = (float)t->options->guided_alignment};
     *sum = (at_loss_report){0};
     at_optimiser_clear(t->optimiser);
+    bool mixed = t->options->precision == AT_PRECISION_BF16;
+    at_status st = mixed ? at_params_shadow(t->params, t->task->exec) : AT_OK;
     at_exec_took(t->task->exec, "optimiser", false);
-    at_status st = AT_OK;
     for (int64_t i = 0; st == AT_OK && i < t->options->accumulate && !(i && epoch_is_over(t)); i++) {
         at_batch batch;
         at_loss_report part = {0};
@@ -42,6 +43,7 @@ static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
         at_exec_took(t->task->exec, "load batch", false);
         at_tape_begin(t->tape, AT_TAPE_TRAIN, (uint64_t)t->options->seed, (uint64_t)t->progress.step + 1);
         t->tape->grads = t->optimiser->grads;
+        t->tape->mixed = mixed;
         t->tape->guide = guide.weight > 0 ? &guide : NULL;
         at_var *loss = at_model_loss(t->task->model, t->tape, &batch, &options, &part);
         st = at_tape_backward(t->tape, loss);
@@ -50,6 +52,7 @@ static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
     }
     at_tape_reset(t->tape);
     t->tape->grads = NULL;
+    t->tape->mixed = false;
     t->tape->guide = NULL;
     return st;
 }

@@ -39,6 +39,10 @@ const at_field at_train_fields[] = {
     {"ema", AT_FIELD_REAL, AT(ema), "0", 0, 0.999999, NULL,
      "keep and judge a moving average of the weights that forgets so slowly; 0: none"},
     {"accumulate", AT_FIELD_INT, AT(accumulate), "1", 1, 4096, NULL, "batches an update"},
+    {"precision", AT_FIELD_CHOICE, AT(precision), "fp32", 0, 0, "fp32|bf16",
+     "of what linear layers multiply: bf16 rounds weights (from fp32 masters), inputs and gradients, and "
+     "adds "
+     "in fp32; all else stays fp32. No faster on a CPU without bf16 instructions"},
     {"report_every", AT_FIELD_INT, AT(report_every), "100", 1, 1e9, NULL, "updates between lines of the log"},
     {"valid_every", AT_FIELD_INT, AT(valid_every), "0", 0, 1e9, NULL,
      "updates between validations; 0: each epoch"},

@@ -18,6 +18,8 @@
 /* Whether the mean of the last checkpoints becomes the model at the end. */
 typedef enum at_averaging { AT_AVERAGE_BETTER, AT_AVERAGE_ALWAYS } at_averaging;
 
+typedef enum at_train_precision { AT_PRECISION_FP32, AT_PRECISION_BF16 } at_train_precision;
+
 typedef struct at_train_options {
     int64_t seed;
     /* how long */
@@ -34,6 +36,7 @@ typedef struct at_train_options {
         guided_alignment; /* times the loss of one head's cross attention against the data's links; 0: none */
     int64_t guided_layer, guided_head; /* layer -1: the last but one */
     int64_t accumulate;
+    int64_t precision; /* of products: at_train_precision */
     /* watching */
     int64_t report_every, valid_every, score_every, score_from;
     int64_t score_beam, score_lines;

@@ -272,7 +272,7 @@ static void a_bias_that_is_too_short_is_named(void **state)
                 "attention bias: 4 heads of (8,8) of sequence 4 need 256 numbers, got 255");
     at_cached_keys caches[5];
     for (int i = 0; i < 5; i++)
-        caches[i] = (at_cached_keys){b.k, b.v, NULL, 8};
+        caches[i] = (at_cached_keys){.k = b.k, .v = b.v, .length = 8};
     at_tape_begin(b.tape, AT_TAPE_RUN, 0, 0);
     q = at_leaf(b.tape, at_shape2(17, 8), b.q, NULL);
     assert_null(at_attention_cached(b.tape, q, caches, 8, 8, &spec));
@@ -349,7 +349,7 @@ static void cached_equals_whole(const char *kernels)
             at_attend_spec step = spec;
             step.queries = (at_rows){1, offsets, NULL};
             step.layer = 1 + (int)i;
-            at_cached_keys cache = {pool_k, pool_v, rows, end};
+            at_cached_keys cache = {.k = pool_k, .v = pool_v, .rows = rows, .length = end};
             at_var *some =
                 at_leaf(b.tape, at_shape2((int64_t)count, HEADS * KEY), b.q + first * HEADS * KEY, NULL);
             const at_var *got =

@@ -47,7 +47,8 @@ m=$work/m
 run 0 generate --model "$m" --temperature 0 --max-tokens 100 "one two "
 has "$work/out" "three four five six seven"
 cp "$work/out" "$work/greedy"
-for how in "--chunk 1" "--chunk 3" "--threads 1" "--batch 1"; do
+for how in "--chunk 1" "--chunk 3" "--threads 1" "--batch 1" "--cache bf16" "--weights bf16" \
+    "--cache bf16 --weights bf16 --chunk 5"; do
     run 0 generate --model "$m" --temperature 0 --max-tokens 100 $how "one two "
     holds cmp -s "$work/greedy" "$work/out"
 done

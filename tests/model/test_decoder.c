@@ -77,12 +77,12 @@ static void whole(toy *t, const at_batch *batch, float *out)
     memcpy(out, logits->data, at_rows_total(&batch->target) * TOY_VOCABULARY * sizeof *out);
 }
 
-/* The same ids through a state, `chunk` at a time. */
-static void in_chunks(toy *t, const int32_t *ids, size_t count, size_t chunk, float *out)
+/* The same ids through a state, `chunk` at a time; the state's bytes. */
+static size_t through_state(toy *t, const int32_t *ids, size_t count, size_t chunk, bool narrow, float *out)
 {
     at_state *state;
     int slot;
-    check_ok(at_state_new(t->model, &state));
+    check_ok(narrow ? at_state_new_bf16(t->model, &state) : at_state_new(t->model, &state));
     check_ok(at_state_open(state, AT_NO_SOURCE, &slot));
     assert_int_equal(at_state_source_length(state, slot), 0);
     for (size_t done = 0; done < count; done += chunk) {
@@ -97,7 +97,37 @@ static void in_chunks(toy *t, const int32_t *ids, size_t count, size_t chunk, fl
     assert_int_equal(at_state_length(state, slot), count);
     at_state_close(state, slot);
     assert_int_equal(at_state_rows(state), 0);
+    size_t bytes = at_state_bytes(state);
     at_state_free(state);
+    return bytes;
+}
+
+static void in_chunks(toy *t, const int32_t *ids, size_t count, size_t chunk, float *out)
+{
+    through_state(t, ids, count, chunk, false, out);
+}
+
+/* Keys and values in bf16: half the bytes; logits as near as rounding keys by 1 in 512 lets them be. */
+static void a_state_in_bf16_is_half_and_near(void **state)
+{
+    (void)state;
+    enum { LENGTH = 21, NUMBERS = LENGTH * TOY_VOCABULARY };
+    static const int length[] = {LENGTH};
+    static float want[NUMBERS], got[NUMBERS];
+    for (size_t s = 0; s < STYLES; s++) {
+        toy t;
+        toy_batch b;
+        toy_open(&t, &(toy_spec){.family = "decoder", .options = styles[s], .seed = 4});
+        toy_fill(&b, &t, 1, NULL, length, 2);
+        size_t whole_bytes = through_state(&t, b.in, LENGTH, 1, false, want);
+        for (size_t chunk = 1; chunk <= LENGTH; chunk += 4) {
+            size_t bytes = through_state(&t, b.in, LENGTH, chunk, true, got);
+            assert_int_equal(2 * bytes, whole_bytes);
+            check_near(got, want, NUMBERS, 0.01);
+            assert_memory_not_equal(got, want, sizeof got);
+        }
+        toy_close(&t);
+    }
 }
 
 static void whole_chunks_and_steps_agree(void **state)
@@ -338,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_right),
         cmocka_unit_test(whole_chunks_and_steps_agree),
+        cmocka_unit_test(a_state_in_bf16_is_half_and_near),
         cmocka_unit_test(company_and_threads_change_no_bit),
         cmocka_unit_test(later_words_are_not_seen),
         cmocka_unit_test(first_weights_are_gpt2s),

@@ -121,6 +121,7 @@ void AT_SIMD_NAME(fill_norm)(at_kernels *table);
 void AT_SIMD_NAME(fill_turn)(at_kernels *table);
 void AT_SIMD_NAME(fill_softmax)(at_kernels *table);
 void AT_SIMD_NAME(fill_attend)(at_kernels *table);
+void AT_SIMD_NAME(fill_attend_bf16)(at_kernels *table);
 void AT_SIMD_NAME(fill_dropout)(at_kernels *table);
 void AT_SIMD_NAME(fill_loss)(at_kernels *table);
 void AT_SIMD_NAME(fill_adam)(at_kernels *table);

@@ -20,6 +20,7 @@ static void fill(void)
     AT_SIMD_NAME(fill_cell)(&table);
     AT_SIMD_NAME(fill_peak)(&table);
     AT_SIMD_NAME(fill_attend)(&table);
+    AT_SIMD_NAME(fill_attend_bf16)(&table);
     AT_SIMD_NAME(fill_additive)(&table);
 }
 

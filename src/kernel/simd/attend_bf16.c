@@ -1,0 +1,169 @@
+#include <math.h>
+#include <string.h>
+#include "kernel/simd/math.h"
+#include "kernel/visible.h"
+
+/* Keys and values in bf16. Few queries (decoding) read them once, as they lie: what counts is how fast memory
+ * gives them. For more queries a head's keys and values are widened into scratch, and the level's own fp32
+ * attention does the rest: widening is a small part of it then. */
+
+enum { FEW = 2, TILE = 128, WIDEST = 8 };
+
+AT_INLINE size_t row_of(const at_attend *a, size_t s)
+{
+    return a->rows ? (size_t)a->rows[s] : s;
+}
+
+/* out[c] = q · k of key s0 + c: a vector of keys at a time, each with a sum of its own; the sums turned round
+ * and added. Keys from `columns` on repeat the last one. */
+static void score_keys(const at_attend *a, const float *q, size_t s0, size_t columns, float *out)
+{
+    for (size_t c = 0; c < columns; c += AT_VEC) {
+        const at_bf16 *at[AT_VEC];
+        at_vec sum[AT_VEC];
+#pragma GCC unroll 16
+        for (size_t i = 0; i < AT_VEC; i++) {
+            size_t last = columns - 1, key = c + i < last ? c + i : last;
+            at[i] = a->k16 + row_of(a, s0 + key) * a->k_stride;
+            sum[i] = vec_zero();
+        }
+        for (size_t l = 0; l < a->d_key; l += AT_VEC) {
+            size_t lanes = vec_lanes(a->d_key - l);
+            at_vec part = vec_load_n(q + l, lanes);
+#pragma GCC unroll 16
+            for (size_t i = 0; i < AT_VEC; i++)
+                sum[i] = vec_fma(part, vec_widen_n(at[i] + l, lanes), sum[i]);
+        }
+        vec_transpose(sum);
+#pragma GCC unroll 4
+        for (size_t step = AT_VEC / 2; step > 0; step /= 2)
+#pragma GCC unroll 8
+            for (size_t i = 0; i < step; i++)
+                sum[i] = vec_add(sum[i], sum[i + step]);
+        vec_store(out + c, sum[0]);
+    }
+}
+
+/* Products become scores (kernel.h), -INFINITY behind the last column; the largest. */
+static float finish_scores(const at_attend *a, float *x, const float *bias, size_t columns)
+{
+    at_vec top = vec_set(-INFINITY);
+    for (size_t c = 0; c < columns; c += AT_VEC) {
+        size_t lanes = vec_lanes(columns - c);
+        at_vec score = vec_mul(vec_set(a->scale), vec_load(x + c));
+        if (a->softcap > 0)
+            score = vec_mul(vec_set(a->softcap), vec_tanh(vec_div(score, vec_set(a->softcap))));
+        if (bias)
+            score = vec_add(score, vec_load_n(bias + c, lanes));
+        score = vec_select(vec_first(lanes), score, vec_set(-INFINITY));
+        top = vec_max(score, top);
+        vec_store(x + c, score);
+    }
+    return vec_highest(top);
+}
+
+/* Scores become weights exp(score - best), NaN too; their sum. */
+static float weigh(float *x, size_t columns, float best)
+{
+    at_vec sum = vec_zero(), shift = vec_set(best == -INFINITY ? 0 : best);
+    for (size_t c = 0; c < columns; c += AT_VEC) {
+        at_vec e = vec_exp(vec_sub(vec_load(x + c), shift));
+        sum = vec_add(sum, e);
+        vec_store(x + c, e);
+    }
+    return vec_sum(sum);
+}
+
+/* o[j…] = factor o + sum_c w_c v_c over `vecs` vectors of columns: a constant where this is inlined. */
+AT_INLINE void add_strip(const at_attend *a, const float *w, size_t s0, size_t columns, float factor,
+                         float *o, size_t j, const size_t vecs, size_t lanes)
+{
+    at_vec sum[WIDEST];
+#pragma GCC unroll 8
+    for (size_t v = 0; v < vecs; v++)
+        sum[v] = vec_mul(vec_set(factor), vec_load_n(o + j + v * AT_VEC, lanes));
+    for (size_t c = 0; c < columns; c++) {
+        const at_bf16 *value = a->v16 + row_of(a, s0 + c) * a->v_stride + j;
+        at_vec weight = vec_set(w[c]);
+#pragma GCC unroll 8
+        for (size_t v = 0; v < vecs; v++)
+            sum[v] = vec_fma(weight, vec_widen_n(value + v * AT_VEC, lanes), sum[v]);
+    }
+#pragma GCC unroll 8
+    for (size_t v = 0; v < vecs; v++)
+        vec_store_n(o + j + v * AT_VEC, sum[v], lanes);
+}
+
+static void add_values(const at_attend *a, const float *w, size_t s0, size_t columns, float factor, float *o)
+{
+    size_t j = 0, d = a->d_value;
+    for (; j + WIDEST * AT_VEC <= d; j += WIDEST * AT_VEC)
+        add_strip(a, w, s0, columns, factor, o, j, WIDEST, AT_VEC);
+    for (; j + 2 * AT_VEC <= d; j += 2 * AT_VEC)
+        add_strip(a, w, s0, columns, factor, o, j, 2, AT_VEC);
+    for (; j < d; j += AT_VEC)
+        add_strip(a, w, s0, columns, factor, o, j, 1, vec_lanes(d - j));
+}
+
+/* One query: tiles of keys one after the other, each making what came before smaller by what it found larger
+ * (Milakov and Gimelshein 2018, arXiv:1805.02867). */
+static void attend_row(const at_attend *a, size_t t)
+{
+    _Alignas(64) float x[TILE];
+    at_visible keys = at_visible_keys(a, t);
+    float *o = a->o + t * a->o_stride, best = -INFINITY, sum = 0;
+    memset(o, 0, a->d_value * sizeof *o);
+    for (size_t s0 = keys.first; s0 < keys.end; s0 += TILE) {
+        size_t columns = keys.end - s0 < TILE ? keys.end - s0 : TILE;
+        score_keys(a, a->q + t * a->q_stride, s0, columns, x);
+        float top = finish_scores(a, x, at_bias_at(a, t, s0), columns), last = best;
+        best = top > last ? top : last;
+        float factor = best == last || last == -INFINITY ? 1 : expf(last - best);
+        sum = sum * factor + weigh(x, columns, best);
+        add_values(a, x, s0, columns, factor, o);
+    }
+    bool nothing = sum == 0;
+    float whole = nothing ? 0 : 1 / sum;
+    for (size_t j = 0; j < a->d_value; j += AT_VEC) {
+        size_t lanes = vec_lanes(a->d_value - j);
+        vec_store_n(o + j, vec_mul(vec_set(whole), vec_load_n(o + j, lanes)), lanes);
+    }
+    if (a->lse)
+        a->lse[t * a->lse_stride] = nothing ? -INFINITY : best + logf(sum);
+}
+
+static size_t attend_bf16_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value)
+{
+    if (queries <= FEW)
+        return 0;
+    return (keys * (d_key + d_value) + 15) / 16 * 16 +
+           AT_SIMD_NAME(kernels)()->attend_scratch(queries, keys, d_key, d_value);
+}
+
+static void attend_bf16(const at_attend *a, float *scratch)
+{
+    if (a->queries <= FEW) {
+        for (size_t t = 0; t < a->queries; t++)
+            attend_row(a, t);
+        return;
+    }
+    const at_kernels *table = AT_SIMD_NAME(kernels)();
+    float *k = scratch, *v = k + a->keys * a->d_key;
+    for (size_t s = 0; s < a->keys; s++) {
+        table->widen(k + s * a->d_key, a->k16 + row_of(a, s) * a->k_stride, a->d_key);
+        table->widen(v + s * a->d_value, a->v16 + row_of(a, s) * a->v_stride, a->d_value);
+    }
+    at_attend wide = *a;
+    wide.k = k;
+    wide.v = v;
+    wide.k_stride = a->d_key;
+    wide.v_stride = a->d_value;
+    wide.rows = NULL;
+    table->attend(&wide, scratch + (a->keys * (a->d_key + a->d_value) + 15) / 16 * 16);
+}
+
+void AT_SIMD_NAME(fill_attend_bf16)(at_kernels *table)
+{
+    table->attend_bf16 = attend_bf16;
+    table->attend_bf16_scratch = attend_bf16_scratch;
+}
