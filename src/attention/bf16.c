@@ -1,5 +1,5 @@
-/* Attention with everything in bf16 but its sums: each head's numbers are widened into a worker's scratch, the
- * fp32 kernels do the rest, and what comes out is rounded. Scratch is linear in the length. */
+/* Attention with everything in bf16 but its sums: each head's numbers are widened into scratch, the fp32
+ * kernels do the rest, and what comes out is rounded. Scratch is linear in the length. */
 #include <math.h>
 #include <string.h>
 #include "attention/internal.h"

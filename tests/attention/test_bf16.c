@@ -1,5 +1,5 @@
-/* Attention whose keys and values are in bf16, against the reference in double of the same numbers: kernels with
- * few and many queries, and the whole in bf16 forward and backward. */
+/* Attention whose keys and values are in bf16, against the reference of the same numbers: kernels with few and
+ * many queries, and the whole in bf16 forward and backward. */
 #include "attention/attend.h"
 #include "tests/kernel/levels.h"
 
@@ -119,86 +119,111 @@ static void keys_in_bf16_of_all_shapes(void **state)
             }
 }
 
-/* Two sequences, grouped heads, everything in bf16; one rounding of each number beside fp32 on the tape. */
+/* Two sequences, grouped heads, everything in bf16. */
+enum {
+    B = 2,
+    H = 4,
+    G = 2,
+    K = 8,
+    W = 12,
+    ROWS = 75,
+    NQ = ROWS * H * K,
+    NK = ROWS * G * K,
+    NV = ROWS * G * W,
+    NO = ROWS * H * W
+};
+static const int32_t offsets[] = {0, 5, ROWS};
+static const at_attend_spec spec = {
+    .heads = H, .groups = G, .causal = true, .queries = {B, offsets, NULL}, .keys = {B, offsets, NULL}};
+
+typedef struct whole {
+    at_bf16 *q, *k, *v, *d_o, *o, *d_q, *d_k, *d_v;
+    float *lse;
+} whole;
+
+static void free_whole(whole *w)
+{
+    at_bf16 *all[] = {w->q, w->k, w->v, w->d_o, w->o, w->d_q, w->d_k, w->d_v};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        guard_free(all[i]);
+    check_guard_free(w->lse);
+}
+
+/* The same inputs each time. */
+static whole run_whole(int threads)
+{
+    at_rng again = at_rng_make(check_rng_seed(), AT_RNG_TEST), before = rng;
+    rng = again;
+    whole w = {narrow_block(NQ), narrow_block(NK), narrow_block(NV), narrow_block(NO),       narrow_block(NO),
+               narrow_block(NQ), narrow_block(NK), narrow_block(NV), check_guarded(ROWS * H)};
+    rng = before;
+    at_exec *exec;
+    check_ok(at_exec_new(NULL, threads, &exec));
+    at_attention_bf16 a = {.key_width = K,
+                           .value_width = W,
+                           .q = w.q,
+                           .k = w.k,
+                           .v = w.v,
+                           .o = w.o,
+                           .lse = w.lse,
+                           .d_o = w.d_o,
+                           .d_q = w.d_q,
+                           .d_k = w.d_k,
+                           .d_v = w.d_v};
+    check_ok(at_attend_bf16(exec, &spec, &a));
+    check_ok(at_attend_bf16_backward(exec, &spec, &a));
+    at_exec_free(exec);
+    return w;
+}
+
+static void no_bit_depends_on_the_threads(void **state)
+{
+    (void)state;
+    whole one = run_whole(1), three = run_whole(3);
+    check_same_bits(one.o, three.o, NO * sizeof *one.o);
+    check_same_bits(one.d_q, three.d_q, NQ * sizeof *one.o);
+    check_same_bits(one.d_k, three.d_k, NK * sizeof *one.o);
+    check_same_bits(one.d_v, three.d_v, NV * sizeof *one.o);
+    free_whole(&one);
+    free_whole(&three);
+}
+
+static void near_wide(const at_bf16 *narrow, const float *want, size_t n, double tolerance)
+{
+    float *got = widened(narrow, n);
+    check_near(got, want, n, tolerance);
+    check_guard_free(got);
+}
+
+/* Against fp32 on the tape with the reference's kernels: one rounding apart. */
 static void all_in_bf16_forward_and_backward(void **state)
 {
     (void)state;
-    enum { B = 2, H = 4, G = 2, K = 8, W = 12, ROWS = 75 };
-    static const int32_t offsets[] = {0, 5, ROWS};
-    static const int threads[] = {1, 3};
-    at_attend_spec spec = {
-        .heads = H, .groups = G, .causal = true, .queries = {B, offsets, NULL}, .keys = {B, offsets, NULL}};
-    at_bf16 *q = narrow_block(ROWS * H * K), *k = narrow_block(ROWS * G * K), *v = narrow_block(ROWS * G * W),
-            *d_o = narrow_block(ROWS * H * W), *o[2], *d_q[2], *d_k[2], *d_v[2];
-    float *lse = check_guarded(ROWS * H);
-    for (size_t i = 0; i < 2; i++) {
-        o[i] = narrow_block(ROWS * H * W);
-        d_q[i] = narrow_block(ROWS * H * K);
-        d_k[i] = narrow_block(ROWS * G * K);
-        d_v[i] = narrow_block(ROWS * G * W);
-        at_exec *exec;
-        check_ok(at_exec_new(NULL, threads[i], &exec));
-        at_attention_bf16 a = {.key_width = K,
-                               .value_width = W,
-                               .q = q,
-                               .k = k,
-                               .v = v,
-                               .o = o[i],
-                               .lse = lse,
-                               .d_o = d_o,
-                               .d_q = d_q[i],
-                               .d_k = d_k[i],
-                               .d_v = d_v[i]};
-        check_ok(at_attend_bf16(exec, &spec, &a));
-        check_ok(at_attend_bf16_backward(exec, &spec, &a));
-        at_exec_free(exec);
-    }
-    check_same_bits(o[0], o[1], ROWS * H * W * sizeof **o);
-    check_same_bits(d_q[0], d_q[1], ROWS * H * K * sizeof **o);
-    check_same_bits(d_k[0], d_k[1], ROWS * G * K * sizeof **o);
-    check_same_bits(d_v[0], d_v[1], ROWS * G * W * sizeof **o);
-
+    whole w = run_whole(2);
     at_exec *exec;
     at_tape *tape;
     check_ok(at_exec_new("ref", 1, &exec));
     check_ok(at_tape_new(exec, &tape));
-    float *wide[] = {widened(q, ROWS * H * K), widened(k, ROWS * G * K), widened(v, ROWS * G * W),
-                     widened(d_o, ROWS * H * W)};
-    float *grads[] = {check_guarded(ROWS * H * K), check_guarded(ROWS * G * K), check_guarded(ROWS * G * W)};
-    memset(grads[0], 0, ROWS * H * K * sizeof(float));
-    memset(grads[1], 0, ROWS * G * K * sizeof(float));
-    memset(grads[2], 0, ROWS * G * W * sizeof(float));
+    float *q = widened(w.q, NQ), *k = widened(w.k, NK), *v = widened(w.v, NV), *d_o = widened(w.d_o, NO);
+    float *d_q = check_guarded(NQ), *d_k = check_guarded(NK), *d_v = check_guarded(NV);
+    memset(d_q, 0, NQ * sizeof *d_q);
+    memset(d_k, 0, NK * sizeof *d_k);
+    memset(d_v, 0, NV * sizeof *d_v);
     at_tape_begin(tape, AT_TAPE_CHECK, 0, 0);
-    at_var *out = at_attention(tape, at_leaf(tape, at_shape2(ROWS, H * K), wide[0], grads[0]),
-                               at_leaf(tape, at_shape2(ROWS, G * K), wide[1], grads[1]),
-                               at_leaf(tape, at_shape2(ROWS, G * W), wide[2], grads[2]), &spec);
+    at_var *out = at_attention(tape, at_leaf(tape, at_shape2(ROWS, H * K), q, d_q),
+                               at_leaf(tape, at_shape2(ROWS, G * K), k, d_k),
+                               at_leaf(tape, at_shape2(ROWS, G * W), v, d_v), &spec);
     assert_non_null(out);
-    float *got = widened(o[0], ROWS * H * W);
-    check_near(got, out->data, ROWS * H * W, 0x1p-8); /* half a unit of 8 bits, of numbers up to 2 */
-    check_guard_free(got);
-    check_ok(at_tape_backward(
-        tape, at_sum(tape, at_mul(tape, out, at_leaf(tape, at_shape2(ROWS, H * W), wide[3], NULL)))));
-    at_bf16 *narrow[] = {d_q[0], d_k[0], d_v[0]};
-    static const size_t sizes[] = {ROWS * H * K, ROWS * G * K, ROWS * G * W};
-    for (size_t i = 0; i < 3; i++) {
-        got = widened(narrow[i], sizes[i]);
-        check_near(got, grads[i], sizes[i], 0.03); /* the output that the backward reads is rounded too */
-        check_guard_free(got);
-        check_guard_free(grads[i]);
-    }
-    for (size_t i = 0; i < 4; i++)
-        check_guard_free(wide[i]);
-    for (size_t i = 0; i < 2; i++) {
-        guard_free(o[i]);
-        guard_free(d_q[i]);
-        guard_free(d_k[i]);
-        guard_free(d_v[i]);
-    }
-    guard_free(q);
-    guard_free(k);
-    guard_free(v);
-    guard_free(d_o);
-    check_guard_free(lse);
+    near_wide(w.o, out->data, NO, 0x1p-8); /* half a unit of 8 bits, of numbers up to 2 */
+    at_var *weighted = at_mul(tape, out, at_leaf(tape, at_shape2(ROWS, H * W), d_o, NULL));
+    check_ok(at_tape_backward(tape, at_sum(tape, weighted)));
+    near_wide(w.d_q, d_q, NQ, 0.03); /* the output that the backward reads is rounded too */
+    near_wide(w.d_k, d_k, NK, 0.03);
+    near_wide(w.d_v, d_v, NV, 0.03);
+    float *all[] = {q, k, v, d_o, d_q, d_k, d_v};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        check_guard_free(all[i]);
+    free_whole(&w);
     at_tape_free(tape);
     at_exec_free(exec);
 }
@@ -208,6 +233,7 @@ int main(void)
     rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_in_bf16_of_all_shapes),
+        cmocka_unit_test(no_bit_depends_on_the_threads),
         cmocka_unit_test(all_in_bf16_forward_and_backward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
