@@ -143,9 +143,9 @@ typedef struct at_kernels {
     /* rows t0…t1-1 (keys) of one stage, weights from the forward's lse: exact rows on request */
     void (*attend_weights)(const at_attend *a, size_t t0, size_t t1, at_stage stage, float *out);
     size_t (*attend_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value); /* floats */
-    void (*narrow)(at_bf16 *out, const float *a, size_t n); /* to the nearest, ties to even; NaN stays */
-    *so a row's bits depend on whether it has company of two. */ void (*attend_bf16)(const at_attend *a,
-                                                                                     float *scratch);
+    /* Forward with k16 and v16, sums in fp32, no dropout. One query or two take a path of their own, so a
+     * row's bits depend on whether it has the company of two. */
+    void (*attend_bf16)(const at_attend *a, float *scratch);
     size_t (*attend_bf16_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value);
 
     /* elementwise, n floats; out may equal an input */

@@ -1,5 +1,5 @@
-/* Attention whose keys and values are in bf16, against the reference of the same numbers: kernels with few and
- * many queries, and the whole in bf16 forward and backward. */
+/* Attention whose keys and values are in bf16, against the reference of the same numbers: kernels with few
+ * and many queries, and the whole in bf16 forward and backward. */
 #include "attention/attend.h"
 #include "tests/kernel/levels.h"
 
