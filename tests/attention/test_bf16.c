@@ -179,12 +179,12 @@ static whole run_whole(int threads)
 static void no_bit_depends_on_the_threads(void **state)
 {
     (void)state;
-    whole one = run_whole(1), three = run_whole(3);
-    check_same_bits(one.o, three.o, NO * sizeof *one.o);
-    check_same_bits(one.d_q, three.d_q, NQ * sizeof *one.o);
-    check_same_bits(one.d_k, three.d_k, NK * sizeof *one.o);
-    check_same_bits(one.d_v, three.d_v, NV * sizeof *one.o);
-    free_whole(&one);
+    whole single = run_whole(1), three = run_whole(3);
+    check_same_bits(single.o, three.o, NO * sizeof *single.o);
+    check_same_bits(single.d_q, three.d_q, NQ * sizeof *single.o);
+    check_same_bits(single.d_k, three.d_k, NK * sizeof *single.o);
+    check_same_bits(single.d_v, three.d_v, NV * sizeof *single.o);
+    free_whole(&single);
     free_whole(&three);
 }
 
