@@ -513,7 +513,7 @@ static void chain_patches(const at_model *model, at_graph *graph)
     int64_t planes = o->channels * (o->shifted ? 1 + SHIFTS : 1);
     at_graph_step *patches = at_graph_add(graph, 0, "patches");
     snprintf(patches->shape, sizeof patches->shape, "%zu×%lld", n->down * n->across,
-             (long long)(planes * o->patch_height * o->patch_width));
+             (long long)planes * o->patch_height * o->patch_width);
     snprintf(patches->detail, sizeof patches->detail, "%lld×%lld pixels each%s", (long long)o->patch_height,
              (long long)o->patch_width, o->shifted ? ", and of four shifted pictures" : "");
     at_graph_step *rows = at_graph_add(graph, 0, "linear");

@@ -111,7 +111,8 @@ static at_status classify_batch(seeing *s, size_t count)
         st = run(s, good, &probabilities);
     for (size_t i = 0, b = 0; st == AT_OK && i < count; i++) {
         bool read = s->status[i] == AT_OK;
-        st = give(s, i, read ? probabilities->data + b * classes : NULL);
+        AT_ASSERT(!read || probabilities);
+        st = give(s, i, read && probabilities ? probabilities->data + b * classes : NULL);
         b += read;
     }
     at_tape_reset(s->classifier->reader->tape);
