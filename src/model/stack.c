@@ -295,6 +295,7 @@ static at_var *self_cached(const running *r, const at_multi_head_weights *w, siz
     store_rows(r, layer * each, k);
     if (each == 2)
         store_rows(r, layer * each + 1, v);
+    AT_ASSERT(r->caches);
     for (size_t b = 0; b < p->rows->count; b++)
         r->caches[b] = cached_keys(r, at_state_self(p->state, p->slots[b]), layer);
     return at_project(r->tape, &w->out, at_heads_attend_cached(r->tape, w, q, r->caches, width, width, spec));
@@ -323,6 +324,7 @@ static at_var *cross_attention(const running *r, const at_stack_block *b, size_t
         return at_multi_head(r->tape, &b->cross, x, p->memory, p->memory, &spec);
     }
     size_t width = state_width(r->spec);
+    AT_ASSERT(r->caches);
     for (size_t i = 0; i < p->rows->count; i++)
         r->caches[i] = cached_keys(r, at_state_cross(p->state, p->slots[i]), layer);
     at_var *q = at_project(r->tape, &b->cross.query, x);
