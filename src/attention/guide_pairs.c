@@ -27,7 +27,7 @@ static float visible_part(const guided_row *r)
 {
     size_t seen = 0;
     for (size_t l = 0; l < r->linked; l++) {
-        AT_ASSERT(r->links[l] >= 0 && (size_t)r->links[l] < r->count);
+        AT_ASSERT(r->links && r->links[l] >= 0 && (size_t)r->links[l] < r->count);
         seen += r->z[r->links[l]] > -INFINITY;
     }
     return seen > 0 ? 1.0f / (float)seen : 0;
@@ -58,6 +58,7 @@ static double guide_row(const at_kernels *k, const guided_row *r, float part, fl
     memcpy(gradient, r->weights, r->count * sizeof *gradient);
     double loss = potential(k, r), squares = 0;
     for (size_t l = 0; l < r->linked; l++) {
+        AT_ASSERT(r->links);
         if (r->z[r->links[l]] == -INFINITY)
             continue;
         loss -= (double)part * (double)r->z[r->links[l]];

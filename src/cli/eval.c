@@ -369,7 +369,7 @@ static at_status print_all(job *j, const at_cli_common *common)
 
 static int check(const options *o, const at_metrics *metrics)
 {
-    if (metrics->aer && (strcmp(o->metric, "aer") != 0 || o->hyp || o->model))
+    if (metrics->aer && (!o->metric || strcmp(o->metric, "aer") != 0 || o->hyp || o->model))
         return at_cli_wrong(&spec, "aer scores --alignment against --gold, and nothing beside");
     if (metrics->aer != (o->alignment && o->gold) || metrics->aer != (o->alignment || o->gold))
         return at_cli_wrong(&spec, "--metric aer, --alignment FILE and --gold FILE go together");

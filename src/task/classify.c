@@ -67,7 +67,7 @@ static at_status run(working *w)
     size_t size = batch.source.count * r->classes.count;
     if (st == AT_OK)
         st = at_grow(&w->probabilities, &w->capacity, size, sizeof *w->probabilities);
-    if (st == AT_OK)
+    if (st == AT_OK && x)
         memcpy(w->probabilities, x->data, size * sizeof *w->probabilities);
     at_tape_reset(r->tape);
     return st;
