@@ -290,16 +290,17 @@ static at_status score_pairs(job *j, at_translator *translator, const at_textfil
 static at_status eval_encoder(job *j, const at_cli_common *common)
 {
     const options *o = j->o;
-    at_eval_request r = {.model = o->model,
-                         .data = o->data,
-                         .split = o->split,
-                         .source = o->source,
-                         .target = o->target,
-                         .metrics = o->metric ? &j->scoring.metrics : NULL,
-                         .confusion = o->confusion,
-                         .reliability = o->reliability,
-                         .batch = (int)o->batch,
-                         .open = {sizeof r.open, (int)common->threads, common->kernels}};
+    at_eval_request r = {
+        .model = o->model,
+        .data = o->data,
+        .split = o->split,
+        .source = o->source,
+        .target = o->target,
+        .metrics = o->metric ? &j->scoring.metrics : NULL,
+        .confusion = o->confusion,
+        .reliability = o->reliability,
+        .batch = (int)o->batch,
+        .open = {.struct_size = sizeof r.open, .threads = (int)common->threads, .kernels = common->kernels}};
     at_status st = at_eval_encoder(&r, j->scores, &j->lines);
     j->read = r.count;
     j->reading = r.seconds;
