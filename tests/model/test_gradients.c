@@ -96,8 +96,8 @@ static void linformer(void **state)
         "\"linformer_k\": 2",
         "\"linformer_k\": 9, \"linformer_share_values\": true, \"linformer_share_layers\": true",
         "\"linformer_k\": 3, \"linformer_share_heads\": false, \"shared_values\": true",
-        "\"linformer_k\": 3, \"linformer_share_heads\": false, \"linformer_share_layers\": true, "
-        "\"score\": \"location\", \"encoder_layers\": 2",
+        ("\"linformer_k\": 3, \"linformer_share_heads\": false, \"linformer_share_layers\": true, "
+         "\"score\": \"location\", \"encoder_layers\": 2"),
         "\"linformer_k\": 4, \"linformer_share_values\": true, \"shared_values\": true"};
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         char options[320];
