@@ -9,7 +9,8 @@ import re
 import sys
 
 FILE_LINES, FUNCTION_LINES, COLUMNS = 800, 80, 110
-WORDS = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XXX|for " + r"now|st" + r"ub|place" + r"holder|simpl" + r"ified)\b", re.I)
+# Cut in two each, so that this file does not hold them.
+WORDS = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X" + r"XX|for" + r" now|st" + r"ub|place" + r"holder|simpl" + r"ified)\b", re.I)
 CHINESE = "Simpl" + "ified"  # the script
 # Data and texts of the field may use these words; code and our own pages may not.
 TEXT_SUFFIXES = {".c", ".h", ".sh", ".py", ".txt", ".md", ".in", ".yml"}

@@ -84,7 +84,7 @@ ZHU_KEPT = re.compile("(?<![名专显巨原编论卓土遗])著(?![名作者称]
 
 
 def clean_zh(zh, en):
-    """Simplified Chinese as most of Tatoeba writes it: full-width marks, no inner spaces, one spelling."""
+    """Chinese as most of Tatoeba writes it, in mainland characters: full-width marks, no inner spaces, one spelling."""
     zh = zh.replace("\u200b", "").replace("\u3000", " ").replace("\ufeff", "").strip()
     for old, new in VARIANTS:
         zh = zh.replace(old, new)
