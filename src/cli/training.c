@@ -371,7 +371,7 @@ static at_status build_model(at_training *t)
     json_decref(options);
     if (st != AT_OK)
         return st;
-    size_t reach = t->family->max_length(t->model);
+    size_t reach = at_model_reach(t->model);
     if (k && reach && (size_t)t->data.max_length > reach)
         return at_fail(AT_EARG,
                        "data.max_length %" PRId64 " is more than the model reaches: raise model.max_length, "

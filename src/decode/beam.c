@@ -82,7 +82,7 @@ static size_t length_limit(const context *c, size_t source)
     const at_beam_options *o = c->options;
     double limit =
         o->max_length > 0 ? (double)o->max_length : o->max_ratio * (double)source + (double)o->max_extra;
-    size_t most = c->model->family->max_length(c->model);
+    size_t most = at_model_reach(c->model);
     size_t pieces = limit < 1 ? 1 : (size_t)limit;
     return most > 0 && pieces > most ? most : pieces;
 }

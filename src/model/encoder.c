@@ -285,11 +285,7 @@ static at_var *pool(const at_model *model, at_tape *tape, at_var *x, const at_ro
 
 static at_var *classify(const at_model *model, at_tape *tape, at_var *pooled)
 {
-    const net *n = model->net;
-    if (n->classifier.weight)
-        return at_project(tape, &n->classifier, pooled);
-    at_tape_fail(tape, AT_ENOSUP, "this model has learned no labels: train it with data.task classify");
-    return NULL;
+    return at_label_logits(tape, &((const net *)model->net)->classifier, pooled);
 }
 
 /* ---------------------------------------------------------------- hidden pieces */
@@ -480,12 +476,7 @@ static void chain_pooling(const at_model *model, at_graph *graph)
     at_graph_step *pooled = at_graph_add(graph, 0, ways[o->pooling]);
     snprintf(pooled->shape, sizeof pooled->shape, "%lld", (long long)o->width);
     at_graph_count(graph, pooled, "bert.pooler.");
-    if (model->vocabulary.labels) {
-        at_graph_step *labels = at_graph_add(graph, 0, "linear");
-        snprintf(labels->shape, sizeof labels->shape, "%lld", (long long)model->vocabulary.labels);
-        snprintf(labels->detail, sizeof labels->detail, "labels; softmax");
-        at_graph_count(graph, labels, "classifier.");
-    }
+    at_graph_labels(graph);
     if (o->mask_loss > 0) {
         at_graph_step *hidden = at_graph_add(graph, 0, "hidden pieces, in training");
         snprintf(hidden->shape, sizeof hidden->shape, "%lld", (long long)model->vocabulary.source);

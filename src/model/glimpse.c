@@ -431,7 +431,7 @@ static float *rewards_of(const look *l, const at_var *logits, const int32_t *lab
 
 static at_var *classify(const at_model *model, at_tape *tape, at_var *state)
 {
-    return at_project(tape, &((const net *)model->net)->classifier, state);
+    return at_label_logits(tape, &((const net *)model->net)->classifier, state);
 }
 
 /* What the states before the last would have said. */
@@ -511,18 +511,6 @@ static at_var *pool(const at_model *model, at_tape *tape, at_var *x, const at_ro
     return x;
 }
 
-static const at_param *output(const at_model *model)
-{
-    (void)model;
-    return NULL;
-}
-
-static size_t max_length(const at_model *model)
-{
-    (void)model;
-    return 0;
-}
-
 static at_graph_step *chain_step(const at_model *model, at_graph *graph, int lane, const char *name,
                                  int64_t width)
 {
@@ -551,10 +539,7 @@ static void chain(const at_model *model, at_graph *graph)
     s = chain_step(model, graph, 0, "core", o->width);
     snprintf(s->detail, sizeof s->detail, "%s, a step a glimpse", cells[o->cell]);
     at_graph_count(graph, s, "core.");
-    s = at_graph_add(graph, 0, "linear");
-    snprintf(s->shape, sizeof s->shape, "%lld", (long long)model->vocabulary.labels);
-    snprintf(s->detail, sizeof s->detail, "labels, of the last state; softmax");
-    at_graph_count(graph, s, "classifier.");
+    at_graph_labels(graph);
     chain_step(model, graph, 1, "states of the core", o->width);
     s = chain_step(model, graph, 1, "location network", 2);
     snprintf(s->detail, sizeof s->detail, "hidden %lld; where the next glimpse falls, by REINFORCE",
@@ -578,7 +563,6 @@ const at_family at_family_glimpse = {
     .pool = pool,
     .pixels = pixels,
     .classify = classify,
-    .output = output,
-    .max_length = max_length,
+    .max_length = at_any_length,
     .graph = chain,
 };

@@ -22,6 +22,17 @@ void at_graph_count(const at_graph *graph, at_graph_step *step, const char *pref
     }
 }
 
+void at_graph_labels(at_graph *graph)
+{
+    long long count = (long long)graph->model->vocabulary.labels;
+    if (!count)
+        return;
+    at_graph_step *labels = at_graph_add(graph, 0, "linear");
+    snprintf(labels->shape, sizeof labels->shape, "%lld", count);
+    snprintf(labels->detail, sizeof labels->detail, "labels; softmax");
+    at_graph_count(graph, labels, "classifier.");
+}
+
 at_status at_graph_make(const at_model *model, at_graph *graph)
 {
     *graph = (at_graph){.model = model};

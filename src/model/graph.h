@@ -40,4 +40,6 @@ at_status at_graph_make(const at_model *model, at_graph *graph);
 at_graph_step *at_graph_add(at_graph *graph, int lane, const char *name);
 /* Adds the parameters whose names begin so. */
 void at_graph_count(const at_graph *graph, at_graph_step *step, const char *prefix);
+/* The last step of what gives labels: classifier. -> labels. None where the model has learned none. */
+void at_graph_labels(at_graph *graph);
 #endif

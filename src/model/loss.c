@@ -310,7 +310,7 @@ at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batc
     at_var *rows = memory || !f->encode ? f->decode(model, tape, batch, memory) : NULL;
     double sum = 0;
     at_var *loss =
-        rows ? at_cross_entropy(tape, rows, f->output(model), batch->target_out, options, &sum) : NULL;
+        rows ? at_cross_entropy(tape, rows, at_model_output(model), batch->target_out, options, &sum) : NULL;
     if (report)
         *report = (at_loss_report){.loss = sum, .tokens = at_rows_total(&batch->target)};
     return at_guide_add(tape, loss);

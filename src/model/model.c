@@ -108,6 +108,12 @@ bool at_length_fits(at_tape *tape, const char *what, size_t length, size_t most)
     return false;
 }
 
+size_t at_any_length(const at_model *model)
+{
+    (void)model;
+    return 0;
+}
+
 bool at_rows_fit(at_tape *tape, const char *what, const at_rows *rows, size_t most)
 {
     for (size_t b = 0; b < rows->count; b++) {
@@ -117,14 +123,32 @@ bool at_rows_fit(at_tape *tape, const char *what, const at_rows *rows, size_t mo
     return true;
 }
 
+const at_param *at_model_output(const at_model *model)
+{
+    return model->family->output ? model->family->output(model) : NULL;
+}
+
+size_t at_model_reach(const at_model *model)
+{
+    return model->family->max_length(model);
+}
+
+at_var *at_label_logits(at_tape *tape, const at_projection *classifier, at_var *pooled)
+{
+    if (classifier->weight)
+        return at_project(tape, classifier, pooled);
+    at_tape_fail(tape, AT_ENOSUP, "this model has learned no labels: train it with data.task classify");
+    return NULL;
+}
+
 at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows)
 {
-    return rows ? at_linear(tape, rows, model->family->output(model), NULL, AT_LINEAR) : NULL;
+    return rows ? at_linear(tape, rows, at_model_output(model), NULL, AT_LINEAR) : NULL;
 }
 
 at_status at_model_pack(at_model *model, at_exec *exec)
 {
-    const at_param *output = model->family->output(model);
+    const at_param *output = at_model_output(model);
     const at_param *owner = output && output->tied_to ? output->tied_to : output;
     for (size_t i = 0; i < model->params.count; i++) {
         at_param *p = model->params.list[i];

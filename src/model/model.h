@@ -101,8 +101,8 @@ typedef struct at_family {
                          const at_rows *rows, const int *sources);
     at_var *(*state_step)(const at_model *model, at_tape *tape, at_state *state, const int *slots,
                           const at_rows *rows, const int32_t *ids);
-    const at_param *(*output)(const at_model *model); /* (V,D): logits are rows times its transpose */
-    size_t (*max_length)(const at_model *model);      /* of source and of target; 0: any */
+    const at_param *(*output)(const at_model *model); /* at_model_output; NULL: it has none */
+    size_t (*max_length)(const at_model *model);      /* at_model_reach */
     /* The first `count` rows of the position encoding of the encoder's or the decoder's rows -> their
      * width; 0: none. out NULL: the width alone. The hook may be NULL: none. */
     size_t (*positions)(const at_model *model, bool decoder, size_t count, float *out);
@@ -134,6 +134,10 @@ at_status at_model_new(const char *family, const json_t *options, const at_vocab
 void at_model_free(at_model *model);
 json_t *at_model_options(const at_model *model); /* the section again, "family" first; NULL: no memory */
 
+/* (V,D): logits are rows times its transpose. NULL: a family that predicts no pieces. */
+const at_param *at_model_output(const at_model *model);
+/* The longest source and target, in rows; 0: any. */
+size_t at_model_reach(const at_model *model);
 /* Mean or sum loss by `options->scale`; the (tokens x vocabulary) matrix is never held. report may be
  * NULL. */
 at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batch,

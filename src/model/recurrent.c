@@ -297,12 +297,6 @@ static const at_param *output(const at_model *model)
     return ((const at_rnn_net *)model->net)->output;
 }
 
-static size_t max_length(const at_model *model)
-{
-    (void)model;
-    return 0;
-}
-
 static void chain_encoder(const at_model *model, at_graph *graph)
 {
     const at_rnn_options *o = model->options;
@@ -376,6 +370,6 @@ const at_family at_family_recurrent = {
     .state_source = at_rnn_state_source,
     .state_step = at_rnn_state_step,
     .output = output,
-    .max_length = max_length,
+    .max_length = at_any_length,
     .graph = chain,
 };

@@ -444,11 +444,7 @@ static at_var *pool(const at_model *model, at_tape *tape, at_var *x, const at_ro
 
 static at_var *classify(const at_model *model, at_tape *tape, at_var *pooled)
 {
-    const net *n = model->net;
-    if (n->classifier.weight)
-        return at_project(tape, &n->classifier, pooled);
-    at_tape_fail(tape, AT_ENOSUP, "this model has learned no labels: train it with data.task classify");
-    return NULL;
+    return at_label_logits(tape, &((const net *)model->net)->classifier, pooled);
 }
 
 static at_var *loss(const at_model *model, at_tape *tape, const at_batch *batch, const at_loss_options *how,
@@ -457,18 +453,6 @@ static at_var *loss(const at_model *model, at_tape *tape, const at_batch *batch,
     at_var *x = pool(model, tape, encode(model, tape, batch), &batch->source, NULL);
     at_var *logits = x ? classify(model, tape, x) : NULL;
     return at_label_loss(tape, logits, batch, how, report);
-}
-
-static const at_param *output(const at_model *model)
-{
-    (void)model;
-    return NULL;
-}
-
-static size_t max_length(const at_model *model)
-{
-    (void)model;
-    return 0;
 }
 
 /* The places of all tokens, the class token's first. */
@@ -549,12 +533,7 @@ static void chain(const at_model *model, at_graph *graph)
     at_graph_step *pooled = at_graph_add(graph, 0, ways[o->pooling]);
     snprintf(pooled->shape, sizeof pooled->shape, "%lld", (long long)o->d_model);
     at_graph_count(graph, pooled, "vit.pooler.");
-    if (!model->vocabulary.labels)
-        return;
-    at_graph_step *labels = at_graph_add(graph, 0, "linear");
-    snprintf(labels->shape, sizeof labels->shape, "%lld", (long long)model->vocabulary.labels);
-    snprintf(labels->detail, sizeof labels->detail, "labels; softmax");
-    at_graph_count(graph, labels, "classifier.");
+    at_graph_labels(graph);
 }
 
 const at_family at_family_vit = {
@@ -571,8 +550,7 @@ const at_family at_family_vit = {
     .pool = pool,
     .classify = classify,
     .layer = layer,
-    .output = output,
-    .max_length = max_length,
+    .max_length = at_any_length,
     .positions = positions,
     .graph = chain,
     .pixels = pixels,

@@ -333,8 +333,8 @@ at_status at_extras_make(const at_model *model, at_extras *extras)
     json_decref(options);
     if (!marian)
         return AT_OK;
-    size_t positions = model->family->max_length(model);
-    size_t width = (size_t)model->family->output(model)->shape.dim[1],
+    size_t positions = at_model_reach(model);
+    size_t width = (size_t)at_model_output(model)->shape.dim[1],
            vocabulary = (size_t)model->vocabulary.target;
     float *table = at_alloc_zero(positions * width + vocabulary, sizeof *table);
     if (!table)
@@ -354,7 +354,7 @@ at_status at_extras_make(const at_model *model, at_extras *extras)
 static at_status check_positions(const at_model *model, const at_safetensors *file, const at_stored *t)
 {
     enum { ROWS = 2 };
-    int64_t width = model->family->output(model)->shape.dim[1];
+    int64_t width = at_model_output(model)->shape.dim[1];
     size_t count = ROWS * (size_t)width;
     if (t->shape.rank != 2 || t->shape.dim[1] != width || t->shape.dim[0] < ROWS)
         return at_fail(AT_ESHAPE, "%s: tensor '%s': file has %s, config.json wants (positions,%lld)",

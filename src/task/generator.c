@@ -90,7 +90,7 @@ at_exec *at_generator_exec(at_generator *generator)
 
 size_t at_generator_context(const at_generator *generator)
 {
-    return generator->folder->model->family->max_length(generator->folder->model);
+    return at_model_reach(generator->folder->model);
 }
 
 /* ---------------------------------------------------------------- how likely a text is */

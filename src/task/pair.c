@@ -101,7 +101,7 @@ static at_status write_on(at_translator *t, const at_pair_spec *spec, at_ids *id
 static at_status find_text(at_translator *t, const at_pair_spec *spec, at_pair *pair)
 {
     const at_folder *folder = t->folder;
-    size_t reach = folder->model->family->max_length(folder->model);
+    size_t reach = at_model_reach(folder->model);
     at_ids all = {0};
     at_buf text = {0};
     at_status st = at_begin_encode(folder, &t->begin, spec->source, strlen(spec->source), &all);
@@ -131,7 +131,7 @@ static at_status find_text(at_translator *t, const at_pair_spec *spec, at_pair *
 static at_status find_line(const at_translator *t, const char *source, at_pair *pair)
 {
     const at_model *model = t->folder->model;
-    size_t reach = model->family->max_length(model);
+    size_t reach = at_model_reach(model);
     at_status st = at_ids_push(&pair->source, model->vocabulary.bos);
     if (st == AT_OK)
         st = one_segment(t, true, source, &pair->source);
@@ -152,7 +152,7 @@ static at_status fits_one(at_translator *t, const at_pair_spec *spec, bool sourc
     const at_model *model = t->folder->model;
     at_segments segments = {0};
     at_status st = at_segments_add(t, source, 0, source ? spec->source : spec->target, &segments);
-    size_t more = model->family->kind == AT_ENCODER_DECODER ? 0 : 1, reach = model->family->max_length(model);
+    size_t more = model->family->kind == AT_ENCODER_DECODER ? 0 : 1, reach = at_model_reach(model);
     *fits = segments.count == 1 && (reach == 0 || segments.list[0].ids.count + more <= reach);
     at_segments_free(&segments);
     return st;

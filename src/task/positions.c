@@ -33,7 +33,7 @@ static at_status fill(const at_model *model, bool decoder, size_t count, positio
 {
     const at_family *family = model->family;
     size_t width = family->positions ? family->positions(model, decoder, 0, NULL) : 0;
-    size_t reach = family->max_length(model);
+    size_t reach = at_model_reach(model);
     if (width == 0)
         return at_fail(AT_ENOSUP, "this model adds no position encoding to its %s rows",
                        decoder ? "target" : "source");

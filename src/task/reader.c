@@ -80,7 +80,7 @@ static at_status append(const at_reader *r, const char *line, at_buf *ready, at_
 
 static at_status add_line(const at_reader *r, size_t number, const char *line, at_buf *ready, at_read *read)
 {
-    size_t most = r->folder->model->family->max_length(r->folder->model), length, first = read->ids.count;
+    size_t most = at_model_reach(r->folder->model), length, first = read->ids.count;
     at_status st = append(r, line, ready, &read->ids, &length);
     if (st != AT_OK || length == 0)
         return st;

@@ -27,7 +27,7 @@ static at_status encode(const at_translator *t, bool source, const char *text, a
 
 static bool fits(const at_translator *t, const at_ids *ids)
 {
-    size_t most = t->folder->model->family->max_length(t->folder->model);
+    size_t most = at_model_reach(t->folder->model);
     return ids->count > 0 && (most == 0 || ids->count <= most);
 }
 

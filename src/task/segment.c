@@ -7,7 +7,7 @@
 
 static size_t reach(const at_translator *t)
 {
-    size_t most = t->folder->model->family->max_length(t->folder->model);
+    size_t most = at_model_reach(t->folder->model);
     return most > 0 ? most : SIZE_MAX;
 }
 
