@@ -251,10 +251,7 @@ static at_status draw(const options *o, const at_by_hand *in, const at_by_hand_r
     at_buf out = {0};
     at_status st = lay_out(in, r, true, &p);
     if (st == AT_OK)
-        st = at_tables_svg(in->title, p.tables, p.count, (int)o->digits, &out);
-    if (st == AT_OK)
-        st = at_file_write(o->svg, out.data, out.length);
-    at_buf_free(&out);
+        st = at_cli_save(at_tables_svg(in->title, p.tables, p.count, (int)o->digits, &out), &out, o->svg);
     free_picture(&p);
     return st;
 }
@@ -352,9 +349,7 @@ static at_status study(const options *o, const at_cli_common *common, at_exec *e
     st = at_buf_status(&title);
     at_table table = {title.data, list, columns, AT_SCALE_ROWS, COLUMNS, numbers, 2};
     if (st == AT_OK && o->svg) {
-        st = at_tables_svg(NULL, &table, 1, (int)o->digits, &out);
-        if (st == AT_OK)
-            st = at_file_write(o->svg, out.data, out.length);
+        st = at_cli_save(at_tables_svg(NULL, &table, 1, (int)o->digits, &out), &out, o->svg);
     } else if (st == AT_OK) {
         st = at_tables_text(&table, 1, (int)o->digits, &out);
         at_buf_text(

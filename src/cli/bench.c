@@ -159,11 +159,7 @@ at_status at_bench_draw(const at_bench *bench, const char *title, const char *ca
                         .series = series,
                         .count = count};
     at_buf out = {0};
-    at_status st = points ? at_curves_svg(&curves, &out) : AT_OK;
-    if (st == AT_OK && points)
-        st = at_file_write(bench->svg, out.data, out.length);
-    at_buf_free(&out);
-    return st;
+    return points ? at_cli_save(at_curves_svg(&curves, &out), &out, bench->svg) : AT_OK;
 }
 
 at_status at_bench_model(const at_bench *bench, const at_bench_size *size, double dropout, at_model **model)

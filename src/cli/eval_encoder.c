@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "cli/output.h"
 #include "cli/textfile.h"
 #include "cli/vectors.h"
 #include "data/dataset.h"
@@ -173,10 +174,7 @@ static at_status draw_confusion(const at_labels *labels, const char *const *name
                         .caption =
                             "Each row: which part of the examples of a label was taken for each label."};
     if (st == AT_OK)
-        st = at_matrix_svg(&matrix, &svg);
-    if (st == AT_OK)
-        st = at_file_write(path, svg.data, svg.length);
-    at_buf_free(&svg);
+        st = at_cli_save(at_matrix_svg(&matrix, &svg), &svg, path);
     at_free(shares);
     return st;
 }
@@ -200,11 +198,7 @@ static at_status draw_reliability(const at_labels *labels, const char *path)
     at_curves curves = {
         .title = "Reliability", .x_label = "confidence", .caption = caption, .series = series, .count = 2};
     at_buf svg = {0};
-    at_status st = at_curves_svg(&curves, &svg);
-    if (st == AT_OK)
-        st = at_file_write(path, svg.data, svg.length);
-    at_buf_free(&svg);
-    return st;
+    return at_cli_save(at_curves_svg(&curves, &svg), &svg, path);
 }
 
 static json_t *class_json(const labelling *l, size_t i)

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <utf8proc.h>
 #include <zlib.h>
-#include "base/file.h"
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -171,10 +170,7 @@ static at_status draw_graph(const at_graph *graph, const char *title, const char
     at_buf picture = {0};
     at_status st = at_chain_text(&chain, 0, text);
     if (st == AT_OK && svg)
-        st = at_chain_svg(&chain, &picture);
-    if (st == AT_OK && svg)
-        st = at_file_write(svg, picture.data, picture.length);
-    at_buf_free(&picture);
+        st = at_cli_save(at_chain_svg(&chain, &picture), &picture, svg);
     return st;
 }
 

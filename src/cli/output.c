@@ -1,5 +1,6 @@
 #include "cli/output.h"
 #include <stdio.h>
+#include "base/file.h"
 #include "base/memory.h"
 
 at_status at_cli_print(const at_buf *out)
@@ -29,5 +30,14 @@ at_status at_cli_print_json(json_t *value, size_t flags)
     at_cli_put_json(&out, value, flags);
     at_status st = at_cli_print(&out);
     at_buf_free(&out);
+    return st;
+}
+
+at_status at_cli_save(at_status drawn, at_buf *out, const char *path)
+{
+    at_status st = drawn == AT_OK ? at_buf_status(out) : drawn;
+    if (st == AT_OK)
+        st = at_file_write(path, out->data, out->length);
+    at_buf_free(out);
     return st;
 }

@@ -1,4 +1,4 @@
-/* cli/output.h - results on standard output, every write checked.
+/* cli/output.h - results on standard output or drawn into files, every write checked.
  *
  * Errors  AT_EIO when the disk is full or the reader has gone; AT_ENOMEM.
  *
@@ -16,4 +16,7 @@ at_status at_cli_print(const at_buf *out);
 at_status at_cli_print_json(json_t *value, size_t flags);
 /* The same at the end of `out`. */
 void at_cli_put_json(at_buf *out, json_t *value, size_t flags);
+/* What was drawn into `out`, to this file, whole or not at all; nothing if `drawn` is an error, which is
+ * then what comes back. `out` is freed. */
+at_status at_cli_save(at_status drawn, at_buf *out, const char *path);
 #endif

@@ -4,7 +4,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "attend.h"
-#include "base/file.h"
 #include "cli/alignment.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -169,17 +168,11 @@ static at_status draw_files(const options *o, const at_matrix *m)
     at_buf out = {0};
     at_status st = AT_OK;
     if (o->svg) {
-        st = at_matrix_svg(m, &out);
-        if (st == AT_OK)
-            st = at_file_write(o->svg, out.data, out.length);
-        at_buf_clear(&out);
+        st = at_cli_save(at_matrix_svg(m, &out), &out, o->svg);
     }
     if (st == AT_OK && o->png) {
-        st = at_matrix_png(m, &(at_png_options){.dark = o->dark}, &out);
-        if (st == AT_OK)
-            st = at_file_write(o->png, out.data, out.length);
+        st = at_cli_save(at_matrix_png(m, &(at_png_options){.dark = o->dark}, &out), &out, o->png);
     }
-    at_buf_free(&out);
     return st;
 }
 

@@ -61,10 +61,7 @@ static at_status draw(const at_cli_gaze *gaze, const at_cli_common *common, cons
                             .title = title.data};
     at_status st = at_buf_status(&title);
     if (st == AT_OK && gaze->svg) {
-        st = at_glimpses_svg(&p, &out);
-        if (st == AT_OK)
-            st = at_file_write(gaze->svg, out.data, out.length);
-        at_buf_clear(&out);
+        st = at_cli_save(at_glimpses_svg(&p, &out), &out, gaze->svg);
     }
     if (st == AT_OK && gaze->png)
         st = write_png(&p, gaze->png);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/output.h"
 #include "draw/page.h"
 
 enum { KINDS = 4 };
@@ -105,10 +106,7 @@ at_status at_cli_show_page(const at_cli_page *page)
         if (parts[i].bundle && parts[i].bundle->label)
             request.caption = AT_CLI_CLASS_CAVEAT;
     if (st == AT_OK)
-        st = at_page_html(&request, &out);
-    if (st == AT_OK)
-        st = at_file_write(page->path, out.data, out.length);
-    at_buf_free(&out);
+        st = at_cli_save(at_page_html(&request, &out), &out, page->path);
     for (size_t i = 0; i < page->count; i++)
         release(&parts[i]);
     return st;

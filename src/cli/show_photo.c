@@ -181,10 +181,7 @@ static at_status write_pictures(const work *w)
     }
     if (st == AT_OK && w->o->svg) {
         at_buf out = {0};
-        st = at_overlay_svg(&overlay, &out);
-        if (st == AT_OK)
-            st = at_file_write(w->o->svg, out.data, out.length);
-        at_buf_free(&out);
+        st = at_cli_save(at_overlay_svg(&overlay, &out), &out, w->o->svg);
     }
     return st;
 }
@@ -217,10 +214,7 @@ static at_status write_page(const work *w)
                             .query = w->asker,
                             .title = slash ? slash + 1 : w->o->path};
     if (st == AT_OK)
-        st = at_overlay_html(&page, &out);
-    if (st == AT_OK)
-        st = at_file_write(w->o->html, out.data, out.length);
-    at_buf_free(&out);
+        st = at_cli_save(at_overlay_html(&page, &out), &out, w->o->html);
     at_free(maps);
     at_free(list);
     return st;

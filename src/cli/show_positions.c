@@ -1,4 +1,3 @@
-#include "base/file.h"
 #include "cli/output.h"
 #include "cli/show_more.h"
 #include "draw/positions.h"
@@ -40,10 +39,7 @@ static at_status draw(const at_positions *p, const at_cli_positions *how, const 
     at_buf out = {0};
     at_status st = AT_OK;
     if (how->svg) {
-        st = at_positions_svg(&picture, &out);
-        if (st == AT_OK)
-            st = at_file_write(how->svg, out.data, out.length);
-        at_buf_clear(&out);
+        st = at_cli_save(at_positions_svg(&picture, &out), &out, how->svg);
     }
     if (st == AT_OK && common->json) {
         st = print_json(p);

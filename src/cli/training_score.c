@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/output.h"
 #include "cli/training.h"
 #include "draw/curves.h"
 #include "eval/bleu.h"
@@ -144,11 +145,7 @@ static at_status draw_points(const points list[SERIES], const char *title, const
         return AT_OK;
     at_curves curves = {.title = title, .x_label = "step", .series = series, .count = count};
     at_buf out = {0};
-    at_status st = at_curves_svg(&curves, &out);
-    if (st == AT_OK)
-        st = at_file_write(path, out.data, out.length);
-    at_buf_free(&out);
-    return st;
+    return at_cli_save(at_curves_svg(&curves, &out), &out, path);
 }
 
 at_status at_training_draw(const char *folder, const char *title)
