@@ -21,14 +21,12 @@ static const at_cli_spec spec = {
     .fields = fields,
     .examples = "  attend average --out mean out/checkpoints/step-8000 out/checkpoints/step-7500\n"};
 
-static at_status write_card(const at_folder *first, const char *const *paths, size_t count, at_buf *card)
+static at_status say_origin(const char *const *paths, size_t count, at_buf *origin)
 {
-    at_buf_printf(card, "# A model of attend\n\n- family: %s\n- the mean of the weights of:\n",
-                  first->model->family->name);
+    at_buf_text(origin, "the mean of the weights of:");
     for (size_t i = 0; i < count; i++)
-        at_buf_printf(card, "  - %s\n", paths[i]);
-    at_buf_text(card, "\nUse it with `attend translate --model FOLDER`.\n");
-    return at_buf_status(card);
+        at_buf_printf(origin, "\n  - %s", paths[i]);
+    return at_buf_status(origin);
 }
 
 static at_status average(const char *out, const char *const *paths, size_t count)
@@ -37,25 +35,20 @@ static at_status average(const char *out, const char *const *paths, size_t count
     at_status st = at_folder_load(paths[0], NULL, &first);
     if (st != AT_OK)
         return st;
-    at_buf card = {0};
+    at_buf origin = {0};
     const at_params *params = &first->model->params;
     float *mean = at_alloc_zero(params->total ? params->total : 1, sizeof *mean);
     st = mean ? at_average_folders(paths, count, params, mean) : AT_ENOMEM;
     if (st == AT_OK)
-        st = write_card(first, paths, count, &card);
+        st = say_origin(paths, count, &origin);
     if (st == AT_OK) {
-        at_folder_content content = {.model = first->model,
-                                     .numbers = mean,
-                                     .tokenizer = first->tokenizer,
-                                     .preprocess = first->preprocess,
-                                     .decode = first->decode,
-                                     .align = first->align,
-                                     .data = first->data,
-                                     .card = card.data};
+        at_folder_content content = at_folder_contents(first);
+        content.numbers = mean;
+        content.origin = origin.data;
         st = at_folder_save(out, &content);
     }
     at_free(mean);
-    at_buf_free(&card);
+    at_buf_free(&origin);
     at_folder_free(first);
     return st;
 }

@@ -155,7 +155,7 @@ static at_status measure_whole(const at_bench *bench, size_t slots, const float 
              .model = model,
              .batch = {.source = {1, offsets, NULL}, .pixels = {SIDE, SIDE, 3, pixels}, .labels = &label}};
     st = measure(bench, &r, c);
-    *total = model->params.total;
+    *total = at_params_numbers(&model->params);
     at_model_free(model);
     return st;
 }

@@ -91,14 +91,6 @@ static at_status describe_machine(const at_cli_common *common, json_t **object)
     return *object ? AT_OK : AT_ENOMEM;
 }
 
-static size_t count_parameters(const at_params *params)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < params->count; i++)
-        count += params->list[i]->tied_to ? 0 : at_shape_count(params->list[i]->shape);
-    return count;
-}
-
 /* "float32", or "mixed" when tensors differ. */
 static const char *stored_type(const at_folder *folder)
 {
@@ -123,7 +115,7 @@ static at_status describe_model(const char *path, bool check, json_t **object)
         const at_model *m = folder->model;
         *object = json_pack(
             "{s:s,s:s,s:s,s:I,s:I,s:I,s:s,s:o,s:o,s:o,s:o}", "folder", path, "family", m->family->name,
-            "class", m->family->class, "parameters", (json_int_t)count_parameters(&m->params), "pieces",
+            "class", m->family->class, "parameters", (json_int_t)at_params_numbers(&m->params), "pieces",
             (json_int_t)m->vocabulary.source, "bytes", (json_int_t)folder->weights.mapping.size, "type",
             stored_type(folder), "languages", or_null(folder->data), "model", at_model_options(m), "decode",
             or_null(folder->decode), "preprocess", or_null(folder->preprocess));

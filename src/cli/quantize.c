@@ -67,15 +67,9 @@ static at_status quantize(const options *o, const char *path)
     if (st == AT_OK)
         st = write_card(path, bf16 ? "bf16" : "fp32", &card);
     if (st == AT_OK) {
-        at_folder_content content = {.model = folder->model,
-                                     .type = bf16 ? AT_BF16 : AT_F32,
-                                     .tokenizer = folder->tokenizer,
-                                     .preprocess = folder->preprocess,
-                                     .decode = folder->decode,
-                                     .align = folder->align,
-                                     .data = folder->data,
-                                     .labels = json_object_get(folder->config, "id2label"),
-                                     .card = card.data};
+        at_folder_content content = at_folder_contents(folder);
+        content.type = bf16 ? AT_BF16 : AT_F32;
+        content.card = card.data;
         st = at_folder_save(o->out, &content);
     }
     at_buf_free(&card);

@@ -297,7 +297,7 @@ static int run(options *o, const at_cli_common *common, running *r)
     at_training *t = &r->training;
     if (!common->quiet)
         at_cli_note(&spec, "%zu parameters, %s, %zu batches an epoch, %s kernels, %d threads",
-                    t->model->params.total, t->data_mark, at_loader_batches(t->train_loader),
+                    at_params_numbers(&t->model->params), t->data_mark, at_loader_batches(t->train_loader),
                     t->exec->kernels->name, t->exec->threads);
     at_train_task task = {.exec = t->exec,
                           .model = t->model,

@@ -65,6 +65,14 @@ at_param *at_params_find(const at_params *params, const char *name)
     return NULL;
 }
 
+size_t at_params_numbers(const at_params *params)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < params->count; i++)
+        count += params->list[i]->tied_to ? 0 : at_shape_count(params->list[i]->shape);
+    return count;
+}
+
 void at_params_lay_out(at_params *params)
 {
     size_t at = 0;

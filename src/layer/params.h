@@ -83,6 +83,7 @@ static inline size_t at_param_inputs(const at_param *p)
 void at_params_free(at_params *params); /* frees what it owns, not the struct */
 at_status at_params_add(at_params *params, const at_param_spec *spec, at_param **param);
 at_param *at_params_find(const at_params *params, const char *name); /* NULL: none */
+size_t at_params_numbers(const at_params *params);     /* learned: without gaps, tied ones once */
 void at_params_lay_out(at_params *params);             /* offsets, total, decayed; after the last add */
 at_status at_params_allocate(at_params *params);       /* lays out, zeroed masters, points data there */
 void at_params_init(at_params *params, uint64_t seed); /* needs masters; each by its name, so order is free */

@@ -343,12 +343,15 @@ static at_status write_tokenizer(const char *path, const at_folder_content *cont
     return content->tokenizer ? at_tokenizer_save(content->tokenizer, path) : AT_OK;
 }
 
-static size_t count_parameters(const at_params *params)
+at_folder_content at_folder_contents(const at_folder *folder)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < params->count; i++)
-        count += params->list[i]->tied_to ? 0 : at_shape_count(params->list[i]->shape);
-    return count;
+    return (at_folder_content){.model = folder->model,
+                               .tokenizer = folder->tokenizer,
+                               .preprocess = folder->preprocess,
+                               .decode = folder->decode,
+                               .data = folder->data,
+                               .align = folder->align,
+                               .labels = json_object_get(folder->config, "id2label")};
 }
 
 static at_status write_card(const char *path, const at_folder_content *content)
@@ -365,9 +368,11 @@ static at_status write_card(const char *path, const at_folder_content *content)
     static const char *const uses[] = {[AT_ENCODER_DECODER] = "attend translate",
                                        [AT_DECODER_ONLY] = "attend generate",
                                        [AT_ENCODER_ONLY] = "attend classify` or `attend embed"};
-    at_buf_printf(&text, "- parameters: %zu\n", count_parameters(&m->params));
+    at_buf_printf(&text, "- parameters: %zu\n", at_params_numbers(&m->params));
     if (!m->family->pixels)
         at_buf_printf(&text, "- pieces: %lld\n", (long long)m->vocabulary.source);
+    if (content->origin)
+        at_buf_printf(&text, "- %s\n", content->origin);
     at_buf_printf(&text, "\nUse it with `%s`, `--model FOLDER`.\n",
                   m->family->pixels ? "attend classify" : uses[m->family->kind]);
     at_status st = at_buf_status(&text);

@@ -50,8 +50,11 @@ typedef struct at_folder_content {
     const json_t *preprocess, *decode, *data, *align; /* sections for config.json; NULL: left out */
     const json_t *labels;                             /* id2label of config.json; NULL: no classifier */
     const char *card;                                 /* README.md; NULL: a short one is made */
+    const char *origin; /* of the numbers, a line or more for the card that is made; or NULL */
 } at_folder_content;
 
+/* All that a loaded folder holds but its card, which says where the numbers came from. Borrowed. */
+at_folder_content at_folder_contents(const at_folder *folder);
 /* A new folder appears whole, by one rename. In a folder that is there (empty, a model, a training) each file
  * is replaced by its own rename and all else stays; a folder of anything else is refused. */
 at_status at_folder_save(const char *path, const at_folder_content *content);

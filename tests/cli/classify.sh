@@ -58,6 +58,12 @@ lines "$work/out" 2
 run 0 eval --model "$work/labels" --data "$work/data" --split dev --metric labels --json --quiet
 json "$work/out" '[s["name"] for s in d["scores"]] == ["labels"]'
 holds [ "$(grep -c '"num_beams"\|"decode"' "$work/labels/config.json")" = 0 ]
+# A mean of classifiers is a classifier: its labels stay.
+run 0 average --out "$work/mean" "$work/labels" "$work/labels"
+run 0 classify --model "$work/mean" --quiet <"$work/in"
+holds [ "$(cut -f1 "$work/out" | paste -sd,)" = "animal,,thing" ]
+has "$work/mean/README.md" "the mean of the weights of"
+has "$work/mean/README.md" "attend classify"
 # Which words decided: the noun, by every measure; in the picture too.
 run 0 classify --model "$work/labels" --words --measure left_out --json "the cat runs again"
 json "$work/out" 'd["measure"] == "left_out" and max(d["words"], key=lambda w: w["weight"])["word"] in ("cat", "runs")'

@@ -47,9 +47,7 @@ static void every_parameter_has_its_step(void **state)
         at_model *model = new_model(cases[i].family, cases[i].options);
         at_graph graph;
         check_ok(at_graph_make(model, &graph));
-        size_t all = 0, listed = 0;
-        for (size_t p = 0; p < model->params.count; p++)
-            all += model->params.list[p]->tied_to ? 0 : at_shape_count(model->params.list[p]->shape);
+        size_t all = at_params_numbers(&model->params), listed = 0;
         for (size_t s = 0; s < graph.count; s++) {
             listed += graph.steps[s].repeats * graph.steps[s].parameters;
             assert_true(graph.steps[s].shape[0] != '\0' && graph.steps[s].name[0] != '\0');
