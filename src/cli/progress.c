@@ -11,9 +11,9 @@
 enum { BAR = 24, LEAST_WIDTH = 20, USUAL_WIDTH = 80 };
 static const double redraw_seconds = 0.1;
 
-at_progress_bar at_progress_begin(bool quiet)
+at_progress_bar at_progress_begin(bool quiet, const char *unit)
 {
-    return (at_progress_bar){.quiet = quiet, .terminal = isatty(STDERR_FILENO) != 0};
+    return (at_progress_bar){.quiet = quiet, .unit = unit, .terminal = isatty(STDERR_FILENO) != 0};
 }
 
 static size_t terminal_width(void)
@@ -59,8 +59,8 @@ static void draw(at_progress_bar *bar, const at_train_progress *p)
     at_buf_printf(&numbers, "step %" PRId64, p->step);
     if (p->max_steps > 0)
         at_buf_printf(&numbers, "/%" PRId64, p->max_steps);
-    at_buf_printf(&numbers, " epoch %" PRId64 " loss %.3f lr %.2g %.0f tokens/s", p->epoch, p->loss, p->lr,
-                  p->tokens_per_s);
+    at_buf_printf(&numbers, " epoch %" PRId64 " loss %.3f lr %.2g %.0f %s/s", p->epoch, p->loss, p->lr,
+                  p->tokens_per_s, bar->unit);
     add_left(&numbers, p->seconds_left);
     if (bar->patience > 0 && bar->stall > 0)
         at_buf_printf(&numbers, " stall %" PRId64 "/%" PRId64, bar->stall, bar->patience);
@@ -100,9 +100,8 @@ void at_progress_step(at_progress_bar *bar, const at_train_progress *p)
     char span[16];
     at_clock_span(p->seconds, span);
     at_buf line = {0};
-    at_buf_printf(&line,
-                  "step %" PRId64 " epoch %" PRId64 " loss %.4f lr %.3g grad %.3f %.0f tokens/s %s gone",
-                  p->step, p->epoch, p->loss, p->lr, p->grad_norm, p->tokens_per_s, span);
+    at_buf_printf(&line, "step %" PRId64 " epoch %" PRId64 " loss %.4f lr %.3g grad %.3f %.0f %s/s %s gone",
+                  p->step, p->epoch, p->loss, p->lr, p->grad_norm, p->tokens_per_s, bar->unit, span);
     add_left(&line, p->seconds_left);
     if (at_buf_status(&line) == AT_OK)
         fprintf(stderr, "%s\n", line.data);

@@ -45,7 +45,7 @@ static const at_field fields[] = {
     {"force", AT_FIELD_BOOL, offsetof(options, force), NULL, 0, 0, NULL,
      "throw away the training that is in OUT"},
     {"profile", AT_FIELD_BOOL, offsetof(options, profile), NULL, 0, 0, NULL,
-     "at the end: time, GFLOP/s and GB/s by operation, on stderr"},
+     "at the end: time, GFLOP/s and GB/s by operation, on stderr; how long pictures were waited for"},
     {0}};
 
 static at_status note_change(void *target, const char *key, const char *value, bool *taken)
@@ -274,6 +274,17 @@ static at_status print_json(const at_train_result *result)
     return at_cli_print_json(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 }
 
+static at_status print_profile(const at_training *t, double seconds)
+{
+    at_status st = at_cli_profile(t->exec);
+    if (st == AT_OK && t->family->pixels) {
+        at_picture_figures made = at_picture_loader_figures(t->train_loader);
+        fprintf(stderr, "pictures: %zu made, %zu left out; updates waited %.2f s of %.1f for them\n",
+                made.pictures, made.broken, made.waited, seconds);
+    }
+    return st;
+}
+
 static void say_end(const options *o, const at_train_result *result)
 {
     char span[16];
@@ -290,6 +301,8 @@ static void say_end(const options *o, const at_train_result *result)
 
 static int run(options *o, const at_cli_common *common, running *r)
 {
+    if (r->training.family->pixels)
+        r->bar.unit = "pictures";
     at_log log = {at_progress_remark, &r->bar};
     at_status st = prepare(o, common, r, &log);
     if (st != AT_OK)
@@ -320,10 +333,11 @@ static int run(options *o, const at_cli_common *common, running *r)
     at_profile_start(&profile);
     t->exec->profile = o->profile ? &profile : NULL;
     watch_signals();
+    double start = at_clock();
     st = at_train(&task, &result);
     at_progress_end(&r->bar);
     if (st == AT_OK && o->profile)
-        st = at_cli_profile(t->exec);
+        st = print_profile(t, at_clock() - start);
     t->exec->profile = NULL;
     if (st != AT_OK)
         return at_cli_failed(&spec, st);
@@ -360,7 +374,7 @@ int at_cli_train(int argc, char **argv)
     at_cli_common common;
     int code = at_cli_parse(&spec, argc, argv, &o, &common, NULL);
     if (code == AT_CLI_GO) {
-        running r = {.o = &o, .bar = at_progress_begin(common.quiet)};
+        running r = {.o = &o, .bar = at_progress_begin(common.quiet, "tokens")};
         code = check_words(&o);
         if (code == AT_CLI_GO)
             code = read_recipe(&o, &common, &r.training);

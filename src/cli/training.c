@@ -515,7 +515,7 @@ at_status at_training_prepare(at_training *t, const at_training_place *place, co
     if (st == AT_OK)
         st = build_model(t);
     if (st == AT_OK && pictures)
-        st = at_training_load_pictures(t, place, log);
+        st = at_training_load_pictures(t, log);
     if (st == AT_OK && place->init)
         st = take_weights(t, place->init, log);
     if (st == AT_OK)

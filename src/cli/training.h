@@ -82,7 +82,7 @@ at_status at_training_load_text(at_training *training, const at_training_place *
 /* training_pictures.c: for families of pictures. Finding them says which classes there are, which the model
  * must know before it is built; the model's size says how they are made ready. */
 at_status at_training_find_pictures(at_training *training, const at_log *log);
-at_status at_training_load_pictures(at_training *training, const at_training_place *place, const at_log *log);
+at_status at_training_load_pictures(at_training *training, const at_log *log);
 
 /* training_init.c: weights of another model in place of random ones. Heads that it does not have, or
  * has for other labels, stay random, and a line of the log names them; any other tensor that does not fit is

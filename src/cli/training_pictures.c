@@ -58,7 +58,7 @@ static at_status find_size(const at_training *t, at_pixels *size)
     return AT_OK;
 }
 
-at_status at_training_load_pictures(at_training *t, const at_training_place *place, const at_log *log)
+at_status at_training_load_pictures(at_training *t, const at_log *log)
 {
     const at_picture_options *o = &t->pictures;
     at_pixels size;
@@ -83,7 +83,6 @@ at_status at_training_load_pictures(at_training *t, const at_training_place *pla
                                    .seed = (uint64_t)t->train.seed,
                                    .threads = o->threads ? (int)o->threads : t->exec->threads,
                                    .log = log};
-    (void)place;
     st = at_picture_loader_new(&spec, &t->train_loader);
     if (st != AT_OK || !has_valid(t))
         return st;

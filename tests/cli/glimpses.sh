@@ -46,7 +46,9 @@ END
 run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/model" --quiet --json --threads 1
 json "$work/out" 'd["accuracy"] > 0.85'
 holds [ "$(wc -c <"$work/model/model.safetensors")" -lt 100000 ]
-run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/again" --quiet --threads 3
+run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/again" --threads 3 --profile
+has "$work/err" "pictures/s"
+holds grep -q "pictures: [0-9]* made, 0 left out; updates waited [0-9.]* s of" "$work/err"
 holds cmp "$work/model/model.safetensors" "$work/again/model.safetensors"
 
 image=$work/data/test-images-idx3-ubyte
