@@ -177,6 +177,15 @@ void at_picture_split_free(at_picture_split *split)
     *split = (at_picture_split){0};
 }
 
+/* Of a class of n pictures. */
+static size_t held_of(size_t n, double part)
+{
+    size_t want = (size_t)llrint(part * (double)n);
+    if (n < 2 || part <= 0)
+        return 0;
+    return want < 1 ? 1 : want < n ? want : n - 1;
+}
+
 at_status at_picture_split_hold_out(at_picture_split *split, double part, uint64_t seed,
                                     at_picture_split *held)
 {
@@ -194,7 +203,7 @@ at_status at_picture_split_hold_out(at_picture_split *split, double part, uint64
         for (size_t i = 0; i < count; i++)
             want[split->set->label[order[i]]]++;
         for (size_t c = 0; c < classes; c++)
-            want[c] = (size_t)llrint(part * (double)want[c]);
+            want[c] = held_of(want[c], part);
         for (size_t i = 0; i < count; i++) {
             size_t *left = &want[split->set->label[order[i]]];
             out[order[i]] = *left > 0;
