@@ -1,16 +1,21 @@
 #include <string.h>
 #include "attend.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/classify_pictures.h"
 #include "cli/cli.h"
 #include "cli/lines.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/show_glimpses.h"
+#include "cli/show_photo.h"
+#include "task/glimpses.h"
+#include "task/photo.h"
 
 typedef struct options {
     char *model;
     int64_t top, batch, measure, max_pixels;
-    bool words, csv, strict;
+    bool words, csv, strict, show;
 } options;
 
 /* In the order of at_measure. */
@@ -34,6 +39,8 @@ static const at_field fields[] = {
      "a picture that cannot be read ends it; otherwise it is named and counted"},
     {"max_pixels", AT_FIELD_INT, offsetof(options, max_pixels), "100000000", 1, 1e12, NULL,
      "a picture that says it has more is refused"},
+    {"show", AT_FIELD_BOOL, offsetof(options, show), "false", 0, 0, NULL,
+     "of each PICTURE named: where the model looked too, in the terminal (attend show writes files)"},
     {0}};
 
 static const at_cli_spec spec = {
@@ -51,6 +58,7 @@ static const at_cli_spec spec = {
                 "  attend classify --model news --words --measure left_out \"NBA总决赛第七场今日打响\"\n"
                 "  attend classify --model news --words --json < titles.txt > labels.jsonl\n"
                 "  attend classify --model cats-dogs --top 2 photo.jpg holiday/\n"
+                "  attend classify --model cats-dogs --show photo.jpg\n"
                 "  find . -name '*.jpg' | attend classify --model cats-dogs --csv - > labels.csv\n"};
 
 typedef struct printer {
@@ -173,6 +181,35 @@ static at_status run(const options *o, const at_cli_common *common, const at_cli
     return st;
 }
 
+/* Each picture as attend show shows it: its labels, and the patches or the places that the model looked at. */
+static at_status show_each(const options *o, const at_cli_common *common, const at_cli_words *words)
+{
+    bool gazes = at_gazer_can(o->model);
+    at_status st = AT_OK;
+    for (int i = 0; st == AT_OK && i < words->count; i++) {
+        at_cli_gaze gaze = {.model = o->model, .picture = words->list[i]};
+        at_cli_photo photo = {.model = o->model,
+                              .path = words->list[i],
+                              .layer = AT_OWN,
+                              .head = AT_OWN,
+                              .max_pixels = o->max_pixels};
+        st = gazes ? at_cli_show_glimpses(&gaze, common) : at_cli_show_photo(&photo, common);
+    }
+    return st;
+}
+
+static int check_show(const options *o, const at_cli_words *words)
+{
+    if (!o->show || !at_file_exists(o->model))
+        return AT_CLI_GO;
+    if (!at_gazer_can(o->model) && !at_photo_model(o->model))
+        return at_cli_wrong(&spec, "--show is of pictures; %s reads texts: give --words, or use attend show",
+                            o->model);
+    if (o->csv || o->words)
+        return at_cli_wrong(&spec, "--show draws in the terminal: leave --csv and --words out");
+    return words->count ? AT_CLI_GO : at_cli_wrong(&spec, "--show wants the names of pictures");
+}
+
 int at_cli_classify(int argc, char **argv)
 {
     options o;
@@ -181,10 +218,9 @@ int at_cli_classify(int argc, char **argv)
     int code = at_cli_parse(&spec, argc, argv, &o, &common, &words);
     if (code != AT_CLI_GO)
         return code;
-    if (!o.model) {
-        code = at_cli_wrong(&spec, "--model FOLDER is missing");
-    } else {
-        at_status st = run(&o, &common, &words);
+    code = o.model ? check_show(&o, &words) : at_cli_wrong(&spec, "--model FOLDER is missing");
+    if (code == AT_CLI_GO) {
+        at_status st = o.show ? show_each(&o, &common, &words) : run(&o, &common, &words);
         code = st == AT_OK ? AT_CLI_DONE : at_cli_failed(&spec, st);
     }
     at_cli_free(&spec, &o, &common);

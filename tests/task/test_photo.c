@@ -171,7 +171,7 @@ static void what_reads_pictures(void **state)
 static int attend(const char *words, char *out, size_t size)
 {
     char line[4096];
-    snprintf(line, sizeof line, "cd %s && %s show %s 2>&1", check_folder(), AT_TEST_PROGRAM, words);
+    snprintf(line, sizeof line, "cd %s && %s %s 2>&1", check_folder(), AT_TEST_PROGRAM, words);
     FILE *stream = popen(line, "r");
     assert_non_null(stream);
     size_t got = fread(out, 1, size - 1, stream);
@@ -185,36 +185,41 @@ static void the_command(void **state)
     (void)state;
     char out[8192];
     at_image painted;
-    assert_int_equal(attend("--model class photo.png", out, sizeof out), 0);
+    assert_int_equal(attend("show --model class photo.png", out, sizeof out), 0);
     assert_non_null(strstr(out, "class token, rollout through all layers"));
     assert_non_null(strstr(out, "owl"));
-    assert_int_equal(attend("--model class --json --layer 1 --head 0 --query 2,1 photo.png", out, sizeof out),
-                     0);
+    assert_int_equal(
+        attend("show --model class --json --layer 1 --head 0 --query 2,1 photo.png", out, sizeof out), 0);
     json_t *answer = json_loads(out, 0, NULL);
     assert_string_equal(json_string_value(json_object_get(answer, "map")), "patch 2,1, layer 1, head 0");
     assert_int_equal(json_array_size(json_object_get(answer, "weights")), DOWN);
     json_decref(answer);
-    assert_int_equal(attend("--model sequence --png o.png --svg o.svg --html o.html --weighted photo.png",
-                            out, sizeof out),
-                     0);
+    assert_int_equal(
+        attend("show --model sequence --png o.png --svg o.svg --html o.html --weighted photo.png", out,
+               sizeof out),
+        0);
     assert_string_equal(out, "");
     check_ok(at_image_read(check_path("o.png"), NULL, &painted));
     assert_int_equal(painted.width, 672);
     assert_int_equal(painted.height, 448);
     at_image_free(&painted);
     assert_true(at_file_exists(check_path("o.svg")) && at_file_exists(check_path("o.html")));
-    assert_int_equal(attend("--model class --query 1,0 --alike photo.png", out, sizeof out), 0);
+    assert_int_equal(attend("show --model class --query 1,0 --alike photo.png", out, sizeof out), 0);
     assert_non_null(strstr(out, "patches like 1,0"));
-    assert_int_equal(attend("--model class --alike photo.png", out, sizeof out), 2);
-    assert_int_equal(attend("--model class --query 3,0 photo.png", out, sizeof out), 1);
+    assert_int_equal(attend("show --model class --alike photo.png", out, sizeof out), 2);
+    assert_int_equal(attend("classify --model class --show photo.png photo.png", out, sizeof out), 0);
+    const char *second = strstr(out, "rollout");
+    assert_true(second && strstr(second + 1, "rollout"));
+    assert_int_equal(attend("classify --model class --show", out, sizeof out), 2);
+    assert_int_equal(attend("show --model class --query 3,0 photo.png", out, sizeof out), 1);
     assert_non_null(strstr(out, "3 x 2 patches, 0,0 to 2,1"));
-    assert_int_equal(attend("--model class --query no photo.png", out, sizeof out), 1);
-    assert_int_equal(attend("--model class --max-pixels 100 photo.png", out, sizeof out), 1);
+    assert_int_equal(attend("show --model class --query no photo.png", out, sizeof out), 1);
+    assert_int_equal(attend("show --model class --max-pixels 100 photo.png", out, sizeof out), 1);
     assert_non_null(strstr(out, "at most 100"));
-    assert_int_equal(attend("--model class class/config.json", out, sizeof out), 1);
+    assert_int_equal(attend("show --model class class/config.json", out, sizeof out), 1);
     assert_non_null(strstr(out, "but text"));
-    assert_int_equal(attend("--model class --target x photo.png", out, sizeof out), 2);
-    assert_int_equal(attend("--model class photo.png photo.png", out, sizeof out), 2);
+    assert_int_equal(attend("show --model class --target x photo.png", out, sizeof out), 2);
+    assert_int_equal(attend("show --model class photo.png photo.png", out, sizeof out), 2);
 }
 
 int main(void)
