@@ -112,7 +112,7 @@ double toy_loss(toy *t, const at_batch *batch, float smoothing, uint64_t step)
     t->tape->grads = t->grads;
     at_loss_report report;
     size_t tokens = at_rows_total(&batch->target);
-    at_loss_options options = {smoothing, 1.0f / (float)tokens, 0};
+    at_loss_options options = {.smoothing = smoothing, .scale = 1.0f / (float)tokens};
     at_var *loss = at_model_loss(t->model, t->tape, batch, &options, &report);
     check_ok(at_tape_status(t->tape));
     check_ok(at_tape_backward(t->tape, loss));

@@ -127,7 +127,7 @@ static at_status run_once(void *context)
     const at_batch *batch = &w->batches[w->step % w->batch_count];
     double start = at_clock();
     float tokens = (float)at_rows_total(&batch->target);
-    at_loss_options how = {w->smoothing, 1.0f / tokens, 0};
+    at_loss_options how = {.smoothing = w->smoothing, .scale = 1.0f / tokens};
     at_optimiser_clear(w->optimiser);
     at_tape_begin(w->tape, AT_TAPE_TRAIN, 1, w->step++);
     w->tape->grads = w->optimiser->grads;

@@ -6,16 +6,19 @@
 #include "attention/guide.h"
 #include "layer/layer.h"
 #include "model/internal.h"
+#include "model/twins.h"
 
 enum { CHUNK = 192 }; /* rows of logits at a time: with 10,000 pieces 7.7 MB */
 
 typedef struct cross_entropy {
     const at_kernels *k;
     const int32_t *targets;
-    float *logits, *losses; /* (CHUNK,V), (N) */
-    size_t first, vocabulary;
+    float *logits, *losses;         /* (CHUNK,V), (N) */
+    size_t first, rows, vocabulary; /* rows: of this chunk, each once */
     float smoothing, scale, z;
     float *d_x, *d_w; /* (N,D), (V,D) for an upstream gradient of 1 */
+    float twins;      /* rows are (T,D) twice, one target for both: the weight of what binds them; 0: (N,D) */
+    float *ones;      /* of twins: (V), and behind them the workers' room; or NULL */
 } cross_entropy;
 
 /* What the loss's row will have overwritten. */
@@ -59,6 +62,25 @@ static void loss_rows(void *context, size_t first, size_t end, int worker)
     }
 }
 
+static void twin_rows(void *context, size_t first, size_t end, int worker)
+{
+    const cross_entropy *s = context;
+    size_t v = s->vocabulary;
+    for (size_t i = first; i < end; i++) {
+        at_twin_rows r = {.k = s->k,
+                          .first = s->logits + i * v,
+                          .second = s->logits + (s->rows + i) * v,
+                          .room = s->ones + (1 + (size_t)worker * AT_TWIN_ROOM) * v,
+                          .ones = s->ones,
+                          .pieces = v,
+                          .target = (size_t)s->targets[s->first + i],
+                          .smoothing = s->smoothing,
+                          .weight = s->twins,
+                          .scale = s->scale};
+        s->losses[s->first + i] = at_twin_loss(&r);
+    }
+}
+
 typedef struct gradient_span {
     const at_kernels *k;
     float *to;
@@ -98,39 +120,34 @@ typedef struct factors {
     at_panels panels, back; /* of w^T, and of w: neither when w is read as it lies */
 } factors;
 
-/* One chunk: logits, losses, and while the logits' gradient is there, its two products. */
-static void run_chunk(at_tape *tape, cross_entropy *s, const factors *f, size_t rows)
+/* Logits of `rows` rows of x, from `first` on. */
+static void project(at_tape *tape, const factors *f, size_t first, size_t rows, float *logits, size_t v)
 {
-    size_t d = f->d, v = s->vocabulary;
-    at_gemm g = {.a = f->x + s->first * d,
-                 .a_row = d,
+    at_gemm g = {.a = f->x + first * f->d,
+                 .a_row = f->d,
                  .a_col = 1,
-                 .c = s->logits,
+                 .c = logits,
                  .c_row = v,
                  .m = rows,
                  .n = v,
-                 .k = d};
+                 .k = f->d};
     at_gemm_panels(tape->exec, &g, &f->panels);
     at_exec_gemm(tape->exec, &g);
-    at_exec_rows(tape->exec, rows, 8, loss_rows, s);
-    if (!s->d_x)
-        return;
-    if (tape->mixed)
-        at_exec_round_bf16(tape->exec, s->logits, s->logits, rows * v);
-    at_gemm back = {.a = s->logits,
-                    .a_row = v,
-                    .a_col = 1,
-                    .c = s->d_x + s->first * d,
-                    .c_row = d,
-                    .m = rows,
-                    .n = d,
-                    .k = v};
+}
+
+/* Their gradient -> those of x's rows and of w. */
+static void project_back(at_tape *tape, const cross_entropy *s, const factors *f, size_t first, size_t rows,
+                         const float *logits)
+{
+    size_t d = f->d, v = s->vocabulary;
+    at_gemm back = {
+        .a = logits, .a_row = v, .a_col = 1, .c = s->d_x + first * d, .c_row = d, .m = rows, .n = d, .k = v};
     if (f->back.narrow)
         at_gemm_panels(tape->exec, &back, &f->back);
     else
         at_gemm_plain(tape->exec, &back, f->w, d);
     at_exec_gemm(tape->exec, &back);
-    at_gemm weight = {.a = s->logits,
+    at_gemm weight = {.a = logits,
                       .a_row = 1,
                       .a_col = v,
                       .c = s->d_w,
@@ -138,24 +155,49 @@ static void run_chunk(at_tape *tape, cross_entropy *s, const factors *f, size_t 
                       .m = v,
                       .n = d,
                       .k = rows,
-                      .accumulate = s->first > 0};
-    at_gemm_plain(tape->exec, &weight, f->x + s->first * d, d);
+                      .accumulate = first > 0};
+    at_gemm_plain(tape->exec, &weight, f->x + first * d, d);
     at_exec_gemm(tape->exec, &weight);
 }
 
-/* All chunks; the logits are borrowed. */
-static void run_chunks(at_tape *tape, cross_entropy *s, const at_var *x, const at_param *w)
+/* One chunk, of twins both: logits, losses, and while the logits' gradient is there, its two products. */
+static void run_chunk(at_tape *tape, cross_entropy *s, const factors *f, size_t half)
 {
-    size_t n = (size_t)x->shape.dim[0];
+    size_t rows = s->rows, v = s->vocabulary, copies = s->twins > 0 ? 2 : 1;
+    for (size_t c = 0; c < copies; c++)
+        project(tape, f, c * half + s->first, rows, s->logits + c * rows * v, v);
+    at_exec_rows(tape->exec, rows, 8, s->twins > 0 ? twin_rows : loss_rows, s);
+    if (!s->d_x)
+        return;
+    if (tape->mixed)
+        at_exec_round_bf16(tape->exec, s->logits, s->logits, copies * rows * v);
+    for (size_t c = 0; c < copies; c++)
+        project_back(tape, s, f, c * half + s->first, rows, s->logits + c * rows * v);
+}
+
+/* All chunks; the logits are borrowed. `count` targets. */
+static void run_chunks(at_tape *tape, cross_entropy *s, const at_var *x, const at_param *w, size_t count)
+{
+    size_t n = (size_t)x->shape.dim[0], most = s->twins > 0 ? CHUNK / 2 : CHUNK;
     float *rounded;
     factors f = {.w = w->data, .d = (size_t)w->shape.dim[1]};
     f.x = at_rounded(tape, x->data, n * f.d, &rounded);
     if (at_panels_of(tape, w, &f.panels) && (!s->d_x || at_panels_back(tape, w, &f.back)) && f.x)
-        for (s->first = 0; s->first < n; s->first += CHUNK)
-            run_chunk(tape, s, &f, n - s->first < CHUNK ? n - s->first : CHUNK);
+        for (s->first = 0; s->first < count; s->first += most) {
+            s->rows = count - s->first < most ? count - s->first : most;
+            run_chunk(tape, s, &f, count);
+        }
     at_panels_return(tape, &f.panels);
     at_panels_return(tape, &f.back);
     at_tape_return(tape, rounded);
+}
+
+static float *room_for_twins(at_tape *tape, size_t v)
+{
+    float *ones = at_tape_borrow(tape, (1 + (size_t)tape->exec->threads * AT_TWIN_ROOM) * v);
+    for (size_t j = 0; ones && j < v; j++)
+        ones[j] = 1;
+    return ones;
 }
 
 at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int32_t *targets,
@@ -164,36 +206,42 @@ at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int3
     size_t n = (size_t)x->shape.dim[0], d = (size_t)w->shape.dim[1], v = (size_t)w->shape.dim[0];
     if (!at_expect_shape(tape, w->name, x, at_shape2((int64_t)n, (int64_t)d)))
         return NULL;
-    for (size_t i = 0; i < n; i++)
+    bool twins = options->twins > 0;
+    size_t count = twins ? n / 2 : n;
+    AT_ASSERT(!twins || (n % 2 == 0 && options->z == 0));
+    for (size_t i = 0; i < count; i++)
         AT_ASSERT(targets[i] >= 0 && (size_t)targets[i] < v);
     /* No row or no scale, no gradient. */
     bool recording =
         tape->mode != AT_TAPE_RUN && (x->needs_grad || tape->grads) && n > 0 && options->scale != 0;
     at_var *out = at_tape_value(tape, at_shape1(1));
     cross_entropy *s = at_tape_saved(tape, 1, sizeof *s);
-    float *losses = at_tape_saved(tape, n, sizeof *losses);
+    float *losses = at_tape_saved(tape, count, sizeof *losses);
     float *logits = at_tape_borrow(tape, CHUNK * v);
+    float *ones = twins ? room_for_twins(tape, v) : NULL;
     float *d_x = recording ? at_tape_borrow(tape, n * d + 1) : NULL;
     float *d_w = recording ? at_tape_borrow(tape, v * d) : NULL;
     if (tape->status != AT_OK)
         return NULL;
-    *s = (cross_entropy){tape->exec->kernels,
-                         targets,
-                         logits,
-                         losses,
-                         0,
-                         v,
-                         options->smoothing,
-                         recording ? options->scale : 0,
-                         options->z,
-                         d_x,
-                         d_w};
-    run_chunks(tape, s, x, w);
+    *s = (cross_entropy){.k = tape->exec->kernels,
+                         .targets = targets,
+                         .logits = logits,
+                         .losses = losses,
+                         .vocabulary = v,
+                         .smoothing = options->smoothing,
+                         .scale = recording ? options->scale : 0,
+                         .z = options->z,
+                         .d_x = d_x,
+                         .d_w = d_w,
+                         .twins = options->twins,
+                         .ones = ones};
+    run_chunks(tape, s, x, w, count);
     at_tape_return(tape, logits);
+    at_tape_return(tape, ones);
     if (tape->status != AT_OK)
         return NULL;
     *sum = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < count; i++)
         *sum += (double)losses[i];
     out->data[0] = (float)(*sum * (double)options->scale);
     if (!recording)
@@ -298,19 +346,27 @@ at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batc
 {
     const at_family *f = model->family;
     at_loss_report own = {0};
+    AT_ASSERT(!f->loss || options->twins <= 0);
     if (f->loss) {
         at_var *sum = f->loss(model, tape, batch, options, &own);
         if (report)
             *report = own;
         return sum;
     }
+    at_batch twice;
+    const at_batch *b = batch;
+    if (options->twins > 0) {
+        if (!at_twin_batch(tape, batch, &twice))
+            return NULL;
+        b = &twice;
+    }
     if (tape->guide)
-        at_guide_begin(tape->guide, &batch->target, batch->link_starts, batch->link_keys);
-    at_var *memory = f->encode ? f->encode(model, tape, batch) : NULL;
-    at_var *rows = memory || !f->encode ? f->decode(model, tape, batch, memory) : NULL;
+        at_guide_begin(tape->guide, &b->target, b->link_starts, b->link_keys);
+    at_var *memory = f->encode ? f->encode(model, tape, b) : NULL;
+    at_var *rows = memory || !f->encode ? f->decode(model, tape, b, memory) : NULL;
     double sum = 0;
     at_var *loss =
-        rows ? at_cross_entropy(tape, rows, at_model_output(model), batch->target_out, options, &sum) : NULL;
+        rows ? at_cross_entropy(tape, rows, at_model_output(model), b->target_out, options, &sum) : NULL;
     if (report)
         *report = (at_loss_report){.loss = sum, .tokens = at_rows_total(&batch->target)};
     return at_guide_add(tape, loss);

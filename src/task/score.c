@@ -65,7 +65,7 @@ static at_status add_pair(at_translator *t, rows *r, const char *source, const c
 static at_status run_batch(at_translator *t, rows *r, at_pair_score *score)
 {
     at_loss_report report = {0};
-    const at_loss_options plain = {0, 0, 0}; /* no scale: nothing is kept for a backward */
+    const at_loss_options plain = {.scale = 0}; /* no scale: nothing is kept for a backward */
     at_batch batch = {.source = {r->count, r->source_offsets, NULL},
                       .target = {r->count, r->target_offsets, NULL},
                       .source_ids = r->source.id,

@@ -29,6 +29,10 @@ const at_field at_train_fields[] = {
      "part of the probability spread over all pieces"},
     {"z_loss", AT_FIELD_REAL, AT(z_loss), "0", 0, 1, NULL,
      "times the squared log of the softmax's denominator, added to the loss; 1e-4 keeps logits small"},
+    {"r_drop", AT_FIELD_REAL, AT(r_drop), "0", 0, 100, NULL,
+     "see each example twice under different dropout, and bind what the model says of it with this weight; "
+     "0: "
+     "no; Liang et al. 2021: 1 to 5"},
     {"guided_alignment", AT_FIELD_REAL, AT(guided_alignment), "0", 0, 100, NULL,
      "teach a head to align as data.alignment says, with this weight beside the loss; 0: no; Garg et al. "
      "2019: "
@@ -81,6 +85,8 @@ at_status at_train_options_check(const at_train_options *o)
         return at_fail(AT_EARG,
                        "this training would never end: give one of max_steps, max_epochs, max_minutes, "
                        "patience");
+    if (o->r_drop > 0 && o->z_loss > 0)
+        return at_fail(AT_EARG, "option 'train.r_drop': not together with z_loss");
     bool by_loss = !o->best_by || !strcmp(o->best_by, "loss");
     bool by_accuracy = o->best_by && !strcmp(o->best_by, "accuracy");
     if (!by_loss && !by_accuracy && strcmp(o->best_by, "bleu") != 0 && strcmp(o->best_by, "chrf") != 0)

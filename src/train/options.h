@@ -31,7 +31,7 @@ typedef struct at_train_options {
     int64_t schedule, warmup;
     /* how */
     int64_t optimiser;
-    double beta1, beta2, eps, weight_decay, clip, label_smoothing, z_loss, ema;
+    double beta1, beta2, eps, weight_decay, clip, label_smoothing, z_loss, r_drop, ema;
     double
         guided_alignment; /* times the loss of one head's cross attention against the data's links; 0: none */
     int64_t guided_layer, guided_head; /* layer -1: the last but one */

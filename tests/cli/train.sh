@@ -30,6 +30,12 @@ kill -9 $process 2>/dev/null
 while kill -0 $process 2>/dev/null; do sleep 0.1; done
 run 0 train --resume --recipe "$work/short.json" --data "$data" --out "$work/three" --quiet
 holds cmp -s "$work/one/model.safetensors" "$work/three/model.safetensors"
+# Every example twice: other weights, the same ones for any number of threads.
+run 0 train --recipe "$work/short.json" --data "$data" --out "$work/twins" --quiet --r-drop 3 --max-steps 20 --threads 1
+run 0 train --recipe "$work/short.json" --data "$data" --out "$work/twins3" --quiet --r-drop 3 --max-steps 20 --threads 3
+holds cmp -s "$work/twins/model.safetensors" "$work/twins3/model.safetensors"
+holds [ "$(cmp -s "$work/twins/checkpoints/step-20/model.safetensors" "$work/one/checkpoints/step-20/model.safetensors"; echo $?)" = 1 ]
+fails 1 "not together with z_loss" train --recipe "$work/short.json" --data "$data" --out "$work/no" --r-drop 3 --z-loss 1e-4
 # Other seeds, other weights; one word changes a field.
 run 0 train --recipe "$work/short.json" --data "$data" --out "$work/four" --quiet --seed 5 --max-steps 20
 holds [ -d "$work/four/checkpoints/step-20" ]

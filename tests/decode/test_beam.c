@@ -24,7 +24,7 @@ static double forced(toy *t, const toy_batch *source, const int32_t *ids, size_t
                          .target_out = b.out};
     at_tape_begin(t->tape, AT_TAPE_RUN, 0, 0);
     at_loss_report report;
-    assert_non_null(at_model_loss(t->model, t->tape, &b.batch, &(at_loss_options){0, 1, 0}, &report));
+    assert_non_null(at_model_loss(t->model, t->tape, &b.batch, &(at_loss_options){.scale = 1}, &report));
     return -report.loss;
 }
 

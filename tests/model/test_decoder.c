@@ -46,7 +46,7 @@ static void check_gradients(const char *options, float z, bool training)
         const at_param *p = params->list[i];
         gradient_random(params->block + p->offset, at_shape_count(p->shape), (uint32_t)i, 0.5f);
     }
-    loss_case c = {&t, &b, {0.1f, 0.37f, z}};
+    loss_case c = {&t, &b, {.smoothing = 0.1f, .scale = 0.37f, .z = z}};
     gradient_check(&(gradient_case){.name = options,
                                     .build = loss,
                                     .context = &c,

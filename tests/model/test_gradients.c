@@ -21,19 +21,19 @@ static at_var *loss(at_tape *tape, at_var *const *x, const void *context)
 /* An empty source, an empty target, ragged lengths. */
 static const int sources[] = {3, 0, 5, 1}, targets[] = {2, 1, 0, 4};
 
-static void check_model(const char *options, float smoothing, bool training)
+static void check_loss(const char *family, const char *options, const at_loss_options *how, bool training)
 {
     toy t;
     toy_batch b;
-    toy_open(&t, &(toy_spec){.options = options, .seed = 3});
-    toy_fill(&b, &t, 4, sources, targets, 5);
+    toy_open(&t, &(toy_spec){.family = family, .options = options, .seed = 3});
+    toy_fill(&b, &t, 4, family ? NULL : sources, targets, 5);
     at_params *params = &t.model->params;
     for (size_t i = 0; i < params->count; i++) { /* biases and gains begin as 0 and 1: stir them */
         const at_param *p = params->list[i];
         if (p->role == AT_PLAIN && p->shape.rank == 1)
             gradient_random(params->block + p->offset, at_shape_count(p->shape), (uint32_t)i, 0.5f);
     }
-    loss_case c = {&t, &b, {smoothing, 0.37f, 0}};
+    loss_case c = {&t, &b, *how};
     gradient_check(&(gradient_case){.name = options,
                                     .build = loss,
                                     .context = &c,
@@ -41,6 +41,12 @@ static void check_model(const char *options, float smoothing, bool training)
                                     .training = training,
                                     .tolerance = 5e-3});
     toy_close(&t);
+}
+
+static void check_model(const char *options, float smoothing, bool training)
+{
+    const at_loss_options how = {.smoothing = smoothing, .scale = 0.37f};
+    check_loss(NULL, options, &how, training);
 }
 
 #define SMALL "\"encoder_layers\": 1, \"decoder_layers\": 1, \"d_model\": 4, \"ffn\": 5, \"heads\": 2"
@@ -72,6 +78,59 @@ static void dropout_everywhere(void **state)
     check_model("{" SMALL ", \"activation\": \"gelu\", \"dropout\": 0.2, \"attention_dropout\": 0.3, "
                 "\"activation_dropout\": 0.25}",
                 0.1f, true);
+}
+
+/* Each example twice, under masks of its own. */
+static void twins(void **state)
+{
+    (void)state;
+    const at_loss_options smoothed = {.smoothing = 0.1f, .scale = 0.37f, .twins = 4},
+                          plain = {.scale = 1, .twins = 0.7f};
+    check_loss(NULL, "{" SMALL ", \"dropout\": 0.3, \"attention_dropout\": 0.2}", &smoothed, true);
+    check_loss(NULL, "{" SMALL ", \"norm\": \"pre\", \"dropout\": 0.3}", &plain, true);
+    check_loss("decoder", "{\"layers\": 1, \"d_model\": 4, \"ffn\": 5, \"heads\": 2, \"dropout\": 0.3}",
+               &smoothed, true);
+}
+
+/* Without dropout both passes say the same: the loss is the single one, whatever binds them. With it, passes
+ * that are not bound cost the mean of both, and binding them adds what is not negative. More targets than a
+ * chunk holds. */
+static void twins_that_agree_are_one(void **state)
+{
+    (void)state;
+    int lengths[16];
+    for (int i = 0; i < 16; i++)
+        lengths[i] = 20 + i;
+    for (int dropout = 0; dropout < 2; dropout++) {
+        toy t;
+        toy_batch b;
+        toy_open(&t, &(toy_spec){.options = dropout ? "{\"dropout\": 0.3}" : NULL, .seed = 3});
+        toy_fill(&b, &t, 16, (const int[16]){1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1}, lengths, 3);
+        double sums[3];
+        size_t n = t.model->params.total;
+        float *grads = calloc(3 * n, sizeof *grads);
+        assert_non_null(grads);
+        for (int i = 0; i < 3; i++) {
+            const float weights[] = {0, 1e-6f, 5};
+            at_loss_options how = {.smoothing = 0.1f, .scale = 0.01f, .twins = weights[i]};
+            at_loss_report report;
+            at_tape_begin(t.tape, AT_TAPE_TRAIN, 9, 1);
+            t.tape->grads = grads + (size_t)i * n;
+            at_var *sum = at_model_loss(t.model, t.tape, &b.batch, &how, &report);
+            check_ok(at_tape_backward(t.tape, sum));
+            assert_int_equal(report.tokens, at_rows_total(&b.batch.target));
+            sums[i] = report.loss;
+        }
+        if (dropout) {
+            assert_true(fabs(sums[0] - sums[1]) > 1e-3 && sums[2] > sums[1] + 1);
+        } else {
+            assert_true(fabs(sums[0] - sums[1]) < 1e-3 && fabs(sums[0] - sums[2]) < 1e-3);
+            check_near(grads + n, grads, n, 1e-5);
+            check_near(grads + 2 * n, grads, n, 1e-5);
+        }
+        free(grads);
+        toy_close(&t);
+    }
 }
 
 /* In self and in cross attention, with dropped weights. */
@@ -146,7 +205,7 @@ static void a_loss_without_backward_keeps_nothing(void **state)
     toy_fill(&b, &t, 4, sources, targets, 5);
     toy_loss(&t, &b.batch, 0, 1);
     size_t peak = 0;
-    at_loss_options options = {0, 1, 0};
+    at_loss_options options = {.scale = 1};
     at_loss_report first = {0}, report;
     for (int i = 0; i < 20; i++) {
         at_tape_begin(t.tape, i % 2 ? AT_TAPE_RUN : AT_TAPE_TRAIN, 1, 1);
@@ -188,6 +247,8 @@ int main(void)
         cmocka_unit_test(pre_norm_untied),
         cmocka_unit_test(keys_as_values),
         cmocka_unit_test(dropout_everywhere),
+        cmocka_unit_test(twins),
+        cmocka_unit_test(twins_that_agree_are_one),
         cmocka_unit_test(every_score),
         cmocka_unit_test(linformer),
         cmocka_unit_test(chunks_of_logits_add_up),

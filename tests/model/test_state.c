@@ -286,7 +286,8 @@ static at_status train_once(void *context)
         return st;
     at_tape_begin(tape, AT_TAPE_TRAIN, 1, 1);
     tape->grads = c->t->grads;
-    at_var *loss = at_model_loss(c->t->model, tape, &c->b->batch, &(at_loss_options){0.1f, 1, 0}, NULL);
+    at_var *loss = at_model_loss(c->t->model, tape, &c->b->batch,
+                                 &(at_loss_options){.smoothing = 0.1f, .scale = 1}, NULL);
     st = at_tape_status(tape);
     if (st == AT_OK)
         st = at_tape_backward(tape, loss);

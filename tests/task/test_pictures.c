@@ -148,7 +148,6 @@ static void what_is_wrong_is_said(void **state)
     must_fail("train --recipe recipe.json --data one --out x", 1, "class");
     must_fail("train --recipe recipe.json --data none --out x", 1, "a class without a file");
     must_fail("train --recipe recipe.json --data nowhere --out x", 1, "nowhere");
-    must_fail("train --recipe recipe.json --data data --out x --set pictures.holdout=0.001", 1, "holdout");
     must_fail("train --recipe recipe.json --data data --out x --set model.stem=0 --set model.patch_height=32",
               1, "patch_height");
     shell(
