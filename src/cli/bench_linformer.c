@@ -60,6 +60,7 @@ static at_status measure(const at_bench *bench, run *r, cost *c)
     r->grads = at_alloc_array(r->params->total, sizeof *r->grads);
     st = r->grads ? at_tape_new(bench->exec, &r->tape) : AT_ENOMEM;
     if (st == AT_OK) {
+        at_exec_took(bench->exec, "make ready", false);
         start = at_clock();
         st = once(r);
     }
