@@ -1,4 +1,4 @@
-/* A GPT2LMHeadModel as transformers stores it (tools/golden_gpt2.py: products turned, queries, keys and
+/* A GPT2LMHeadModel as transformers stores it (tools/golden_decoder.py: products turned, queries, keys and
  * values in one) opens here and computes the same, also with the older names, and after we have saved it.
  * */
 #include <string.h>

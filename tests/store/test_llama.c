@@ -1,4 +1,4 @@
-/* A LlamaForCausalLM as transformers saves it (tools/golden_llama.py) opens here and computes the same, also
+/* A LlamaForCausalLM as transformers saves it (tools/golden_decoder.py) opens here and computes the same, also
  * after we have saved it; what our family cannot compute is refused. */
 #include <string.h>
 #include "base/file.h"
