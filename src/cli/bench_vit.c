@@ -39,12 +39,8 @@ static at_status train_once(void *context)
 static at_status classify_once(void *context)
 {
     work *w = context;
-    const at_family *f = w->model->family;
     at_tape_begin(w->tape, AT_TAPE_RUN, 0, 0);
-    at_var *rows = f->encode(w->model, w->tape, &w->batch);
-    at_var *one = rows ? f->pool(w->model, w->tape, rows, &w->batch.source, NULL) : NULL;
-    if (one)
-        f->classify(w->model, w->tape, one);
+    at_model_classify(w->model, w->tape, &w->batch, NULL);
     return at_tape_status(w->tape);
 }
 

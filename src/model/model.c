@@ -146,6 +146,14 @@ at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows)
     return rows ? at_linear(tape, rows, at_model_output(model), NULL, AT_LINEAR) : NULL;
 }
 
+at_var *at_model_classify(const at_model *model, at_tape *tape, const at_batch *batch, const float **weights)
+{
+    const at_family *f = model->family;
+    at_var *x = f->encode(model, tape, batch);
+    x = x ? f->pool(model, tape, x, &batch->source, weights) : NULL;
+    return x ? f->classify(model, tape, x) : NULL;
+}
+
 at_status at_model_pack(at_model *model, at_exec *exec)
 {
     const at_param *output = at_model_output(model);

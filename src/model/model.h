@@ -157,6 +157,8 @@ at_var *at_label_loss(at_tape *tape, at_var *logits, const at_batch *batch, cons
                       at_loss_report *report);
 /* Rows before the output product (N,D) -> logits (N,V). */
 at_var *at_model_logits(const at_model *model, at_tape *tape, at_var *rows);
+/* An encoder alone: a batch -> logits (B,labels). *weights as pool has them; weights may be NULL. */
+at_var *at_model_classify(const at_model *model, at_tape *tape, const at_batch *batch, const float **weights);
 /* Packs what products read, for running. Call once after loading, before sharing. */
 at_status at_model_pack(at_model *model, at_exec *exec);
 

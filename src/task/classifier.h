@@ -22,6 +22,8 @@ struct at_classifier {
 at_status at_classify_set(at_classifier *classifier, const at_picture_set *set, const uint32_t *index,
                           size_t count, const at_classify_options *options, at_classification_sink *sink,
                           void *context);
+/* The most probable class of a row (classes->count); AT_ENUMBER if it is no number. */
+at_status at_classification_name(at_classification *c, const at_classes *classes, const float *probabilities);
 /* Reads what config.json says of how pictures are made ready; AT_ENOSUP for a model of texts. */
 at_status at_classifier_prepare(const at_folder *folder, at_prepare *prepare);
 #endif

@@ -53,15 +53,11 @@ typedef struct working {
 static at_status run(working *w)
 {
     at_reader *r = w->classifier->reader;
-    const at_model *model = r->folder->model;
-    const at_family *f = model->family;
     at_batch batch = at_read_batch(&w->read);
     at_tape_begin(r->tape, AT_TAPE_RUN, 0, 0);
     if (!batch.source.count)
         return AT_OK;
-    at_var *x = f->encode(model, r->tape, &batch);
-    x = x ? f->pool(model, r->tape, x, &batch.source, NULL) : NULL;
-    x = x ? f->classify(model, r->tape, x) : NULL;
+    at_var *x = at_model_classify(r->folder->model, r->tape, &batch, NULL);
     x = x ? at_softmax(r->tape, x) : NULL;
     at_status st = at_tape_status(r->tape);
     size_t size = batch.source.count * r->classes.count;
@@ -73,13 +69,20 @@ static at_status run(working *w)
     return st;
 }
 
-static size_t most_probable(const float *p, size_t count)
+at_status at_classification_name(at_classification *c, const at_classes *classes, const float *probabilities)
 {
-    size_t best = 0;
-    for (size_t i = 1; i < count; i++)
-        if (p[i] > p[best])
-            best = i;
-    return best;
+    c->probabilities = probabilities;
+    c->number = 0;
+    for (size_t i = 1; i < classes->count; i++)
+        if (probabilities[i] > probabilities[c->number])
+            c->number = (int)i;
+    c->label = classes->names[c->number];
+    c->probability = (double)probabilities[c->number];
+    return isfinite(c->probability)
+               ? AT_OK
+               : at_fail(AT_ENUMBER,
+                         "the model's probabilities are no finite numbers: it is damaged, or its training "
+                         "failed; `attend info --check FOLDER` looks for the tensor");
 }
 
 /* How much each word of a line counted; <s> and </s> stand at its ends. */
@@ -104,17 +107,10 @@ static at_status give(working *w, size_t line, size_t b, bool empty)
     at_status st = AT_OK;
     if (!empty) {
         AT_ASSERT(w->probabilities); /* this line was read, so there was a batch */
-        c.probabilities = w->probabilities + b * classes->count;
-        c.number = (int)most_probable(c.probabilities, classes->count);
-        c.label = classes->names[c.number];
-        c.probability = (double)c.probabilities[c.number];
+        st = at_classification_name(&c, classes, w->probabilities + b * classes->count);
         c.cut = w->read.cut[b];
-        if (!isfinite(c.probability))
-            return at_fail(AT_ENUMBER,
-                           "the model's probabilities are no finite numbers: it is damaged, or its training "
-                           "failed; `attend info --check FOLDER` looks for the tensor");
     }
-    if (!empty && w->options->words) {
+    if (st == AT_OK && !empty && w->options->words) {
         st = weigh_words(w, b, (size_t)c.number, &words, &weights);
         c.measure = w->measure;
     }

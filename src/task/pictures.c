@@ -1,5 +1,4 @@
 /* Pictures to labels: decoded on all threads, made ready as in training, a softmax over the classes. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/memory.h"
@@ -63,8 +62,6 @@ static at_status gather(const seeing *s, size_t count, size_t *good)
 static at_status run(const seeing *s, size_t count, at_var **probabilities)
 {
     at_reader *r = s->classifier->reader;
-    const at_model *model = r->folder->model;
-    const at_family *f = model->family;
     const at_prepare *p = &s->prepare;
     at_batch batch = {.source = {count, s->offsets, NULL},
                       .pixels = {p->height, p->width, p->channels, s->pixels}};
@@ -72,9 +69,7 @@ static at_status run(const seeing *s, size_t count, at_var **probabilities)
     at_tape_begin(r->tape, AT_TAPE_RUN, 0, 0);
     if (!count)
         return AT_OK;
-    at_var *x = f->encode(model, r->tape, &batch);
-    x = x ? f->pool(model, r->tape, x, &batch.source, NULL) : NULL;
-    x = x ? f->classify(model, r->tape, x) : NULL;
+    at_var *x = at_model_classify(r->folder->model, r->tape, &batch, NULL);
     *probabilities = x ? at_softmax(r->tape, x) : NULL;
     return at_tape_status(r->tape);
 }
@@ -84,17 +79,9 @@ static at_status give(const seeing *s, size_t i, const float *probabilities)
     const at_classes *classes = &s->classifier->reader->classes;
     at_classification c = {.line = s->first + i, .label = "", .number = -1};
     if (probabilities) {
-        c.probabilities = probabilities;
-        c.number = 0;
-        for (size_t k = 1; k < classes->count; k++)
-            if (probabilities[k] > probabilities[c.number])
-                c.number = (int)k;
-        c.label = classes->names[c.number];
-        c.probability = (double)probabilities[c.number];
-        if (!isfinite(c.probability))
-            return at_fail(AT_ENUMBER,
-                           "the model's probabilities are no finite numbers: it is damaged, or its training "
-                           "failed; `attend info --check FOLDER` looks for the tensor");
+        at_status st = at_classification_name(&c, classes, probabilities);
+        if (st != AT_OK)
+            return st;
     } else {
         c.error = s->messages + i * MESSAGE;
     }

@@ -45,14 +45,12 @@ const char *at_reason_name(at_measure measure)
 static const at_var *run(const at_reason_line *line, const at_rows *rows, const int32_t *ids, at_trace *trace,
                          const float **weights)
 {
-    const at_family *f = line->model->family;
     at_batch batch = {.source = *rows, .source_ids = ids};
     at_tape_begin(line->tape, AT_TAPE_RUN, 0, 0);
     line->tape->trace = trace;
-    at_var *x = f->encode(line->model, line->tape, &batch);
+    at_var *logits = at_model_classify(line->model, line->tape, &batch, weights);
     line->tape->trace = NULL;
-    x = x ? f->pool(line->model, line->tape, x, rows, weights) : NULL;
-    return x ? f->classify(line->model, line->tape, x) : NULL;
+    return logits;
 }
 
 static void join(const at_words *words, const float *pieces, float *out)
