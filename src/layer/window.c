@@ -193,13 +193,19 @@ static void fold_pictures(void *context, size_t first, size_t end, int worker)
     add_windows(s, first * each, end * each, s->d_out + first * each * window_width(s));
 }
 
-static void unfold_backward(at_tape *tape, const at_node *node)
+/* Each picture's gradient by itself. */
+static void spread_back(at_tape *tape, const at_node *node, at_range_task *pictures)
 {
     windows s = *(const windows *)node->saved;
     s.d_out = node->out->grad;
     s.d_x = at_tape_grad(tape, node->in[0], NULL);
     if (s.d_x)
-        at_exec_rows(tape->exec, s.grid.count, 1, fold_pictures, &s);
+        at_exec_rows(tape->exec, s.grid.count, 1, pictures, &s);
+}
+
+static void unfold_backward(at_tape *tape, const at_node *node)
+{
+    spread_back(tape, node, fold_pictures);
 }
 
 const at_op at_op_unfold = {"unfold", unfold_backward};
@@ -407,11 +413,7 @@ static void max_pictures_back(void *context, size_t first, size_t end, int worke
 
 static void max_backward(at_tape *tape, const at_node *node)
 {
-    windows s = *(const windows *)node->saved;
-    s.d_out = node->out->grad;
-    s.d_x = at_tape_grad(tape, node->in[0], NULL);
-    if (s.d_x)
-        at_exec_rows(tape->exec, s.grid.count, 1, max_pictures_back, &s);
+    spread_back(tape, node, max_pictures_back);
 }
 
 const at_op at_op_max_windows = {"max_windows", max_backward};

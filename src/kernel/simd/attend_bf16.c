@@ -34,13 +34,7 @@ static void score_keys(const at_attend *a, const float *q, size_t s0, size_t col
             for (size_t i = 0; i < AT_VEC; i++)
                 sum[i] = vec_fma(part, vec_widen_n(at[i] + l, lanes), sum[i]);
         }
-        vec_transpose(sum);
-#pragma GCC unroll 4
-        for (size_t step = AT_VEC / 2; step > 0; step /= 2)
-#pragma GCC unroll 8
-            for (size_t i = 0; i < step; i++)
-                sum[i] = vec_add(sum[i], sum[i + step]);
-        vec_store(out + c, sum[0]);
+        vec_store(out + c, vec_sums(sum));
     }
 }
 
