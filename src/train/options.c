@@ -33,6 +33,8 @@ const at_field at_train_fields[] = {
      "see each example twice under different dropout, and bind what the model says of it with this weight; "
      "0: "
      "no; Liang et al. 2021: 1 to 5"},
+    {"r_drop_from", AT_FIELD_INT, AT(r_drop_from), "0", 0, 1e12, NULL,
+     "after so many updates: the first ones learn faster without"},
     {"guided_alignment", AT_FIELD_REAL, AT(guided_alignment), "0", 0, 100, NULL,
      "teach a head to align as data.alignment says, with this weight beside the loss; 0: no; Garg et al. "
      "2019: "

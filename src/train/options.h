@@ -34,6 +34,7 @@ typedef struct at_train_options {
     double beta1, beta2, eps, weight_decay, clip, label_smoothing, z_loss, r_drop, ema;
     double
         guided_alignment; /* times the loss of one head's cross attention against the data's links; 0: none */
+    int64_t r_drop_from;  /* updates before it sees each example once */
     int64_t guided_layer, guided_head; /* layer -1: the last but one */
     int64_t accumulate;
     int64_t precision; /* of products: at_train_precision */

@@ -44,6 +44,10 @@ cmp -s "$work/one/checkpoints/step-20/model.safetensors" "$work/four/checkpoints
     complain "another seed gives the same weights"
 # Plain lines in a pipe, no cursor movements.
 run 0 train --recipe "$work/short.json" --data "$data" --out "$work/five" --max-steps 20
+cp "$work/err" "$work/five.err"
+run 0 train --recipe "$work/short.json" --data "$data" --out "$work/later" --max-steps 20 --r-drop 3 --r-drop-from 20 --quiet
+holds cmp -s "$work/five/model.safetensors" "$work/later/model.safetensors"
+cp "$work/five.err" "$work/err"
 checks=$((checks + 1))
 cat "$work/out" "$work/err" | grep -q "$(printf '\r\|\033')" && complain "a pipe gets cursor movements"
 holds [ -s "$work/err" ]
