@@ -117,7 +117,7 @@ static at_status describe_model(const char *path, bool check, json_t **object)
             "{s:s,s:s,s:s,s:I,s:I,s:I,s:s,s:o,s:o,s:o,s:o}", "folder", path, "family", m->family->name,
             "class", m->family->class, "parameters", (json_int_t)at_params_numbers(&m->params), "pieces",
             (json_int_t)m->vocabulary.source, "bytes", (json_int_t)folder->weights.mapping.size, "type",
-            stored_type(folder), "languages", or_null(folder->data), "model", at_model_options(m), "decode",
+            stored_type(folder), "data", or_null(folder->data), "model", at_model_options(m), "decode",
             or_null(folder->decode), "preprocess", or_null(folder->preprocess));
         st = *object ? AT_OK : AT_ENOMEM;
     }
@@ -183,6 +183,17 @@ static at_status print_graph(const char *path, const options *o, bool json)
     return st;
 }
 
+/* On its line, whatever it holds. */
+static void put_text(at_buf *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\n')
+            at_buf_text(out, "\\n");
+        else
+            at_buf_char(out, (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+    }
+}
+
 static void put_value(at_buf *out, const json_t *value)
 {
     const char *key;
@@ -203,7 +214,7 @@ static void put_value(at_buf *out, const json_t *value)
             put_value(out, item);
         }
     } else if (json_is_string(value)) {
-        at_buf_text(out, json_string_value(value));
+        put_text(out, json_string_value(value));
     } else if (json_is_integer(value)) {
         at_buf_printf(out, "%lld", (long long)json_integer_value(value));
     } else if (json_is_real(value)) {

@@ -43,7 +43,7 @@ run 0 info "$model"
 has "$work/out" "source en, target xx"
 has "$work/out" "transformer"
 run 0 info --model "$model" --json --check
-json "$work/out" 'd["family"] == "transformer" and d["languages"]["source"] == "en" and d["parameters"] > 10000'
+json "$work/out" 'd["family"] == "transformer" and d["data"]["source"] == "en" and d["parameters"] > 10000'
 json "$work/out" 'd["bytes"] > 4 * d["parameters"] and d["model"]["d_model"] == 32 and d["type"] == "F32"'
 run 0 info "$model" --graph --svg "$work/chain.svg"
 has "$work/out" "n → n×32"
