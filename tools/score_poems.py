@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Form, rhyme and copying of poems that `attend generate` wrote with a model of recipes/poems-zh.json.
 
-    attend generate --model poems-zh --lines --json --temperature 0.8 --top-p 0.9 < poems/prompts.txt > written.jsonl
+    attend generate --model poems-zh --lines --json --temperature 0.6 --top-p 0.9 < poems/prompts.txt > written.jsonl
     tools/score_poems.py --data data/poems-zh written.jsonl
     tools/score_poems.py --data data/poems-zh --text poems/test.txt      # the same of poems by people
 
 form    the number of lines and the length of each are those of the form that the heading asks for (七绝: 4 of 7)
 rhyme   all even lines end in one group of the rhyme book; of the poems whose form asks for it and is right
 named   they end in the group that the heading names
+twice   of those that rhyme, how many take a rhyme word twice, which the rules forbid
 copied  lines that stand in train.tsv as they are; and for the lines that come nearest to one of train without
         being one, that line (--show N poems with the nearest line of train beside each of theirs)
 
@@ -93,6 +94,8 @@ def score(poems, groups, book):
         forms[form, "form"] += good
         forms[form, "rhyme"] += found is not None
         counts["named"] += found is not None and all(rhyme in groups.get(x[-1], []) for x in lines[1::2])
+        ends = [x[-1] for x in lines[1::2]]
+        counts["twice"] += found is not None and len(set(ends)) < len(ends)
         pairs = []
         for line in lines:
             common, neighbour = book.nearest(line)
@@ -117,6 +120,7 @@ def report(counts, forms, near):
     print("form     %s" % percent(right, asked))
     print("rhyme    %s of those asked for, %s of those of right form" % (percent(rhymed, asked), percent(rhymed, right)))
     print("named    %s in the group that the heading names" % percent(counts["named"], asked))
+    print("twice    %s of those that rhyme take a rhyme word twice" % percent(counts["twice"], rhymed))
     print("copied   %s of the lines stand in train" % percent(counts["copied"], counts["lines"]))
     for form in SIZES:
         print("%s     %d, form %d, rhyme %d" % (form, forms[form], forms[form, "form"], forms[form, "rhyme"]))
