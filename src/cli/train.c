@@ -301,13 +301,13 @@ static void say_end(const options *o, const at_train_result *result)
 
 static int run(options *o, const at_cli_common *common, running *r)
 {
-    if (r->training.family->pixels)
-        r->bar.unit = "pictures";
     at_log log = {at_progress_remark, &r->bar};
     at_status st = prepare(o, common, r, &log);
     if (st != AT_OK)
         return at_cli_failed(&spec, st);
     at_training *t = &r->training;
+    if (t->family->pixels)
+        r->bar.unit = "pictures";
     if (!common->quiet)
         at_cli_note(&spec, "%zu parameters, %s, %zu batches an epoch, %s kernels, %d threads",
                     at_params_numbers(&t->model->params), t->data_mark, at_loader_batches(t->train_loader),
