@@ -181,7 +181,7 @@ static at_status run(const options *o, const at_cli_common *common, const at_cli
     return st;
 }
 
-/* Each picture as attend show shows it: its labels, and the patches or the places that the model looked at. */
+/* Each picture as attend show shows it: its labels, and the patches or the places looked at. */
 static at_status show_each(const options *o, const at_cli_common *common, const at_cli_words *words)
 {
     bool gazes = at_gazer_can(o->model);

@@ -47,8 +47,8 @@ typedef struct at_picture_split {
  * -labels-idx1-ubyte, also with .gz. A name that begins with '/' or '.' lies where it says. */
 at_status at_picture_split_find(const char *folder, const char *name, const at_classes *expected,
                                 at_picture_split *split);
-/* Moves part `part` of each class from `split` to `held` by the seed: at least one picture of a class that has
- * two or more, never the last. AT_EARG if nothing is held or left. */
+/* Moves part `part` of each class from `split` to `held` by the seed: at least one picture of a class that
+ * has two or more, never the last. AT_EARG if nothing is held or left. */
 at_status at_picture_split_hold_out(at_picture_split *split, double part, uint64_t seed,
                                     at_picture_split *held);
 void at_picture_split_free(at_picture_split *split); /* those held out of it first */

@@ -145,7 +145,8 @@ size_t at_model_reach(const at_model *model);
 at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batch,
                       const at_loss_options *options, at_loss_report *report);
 /* Cross-entropy of x (N,D) times the transpose of w (V,D) against targets (N), for families with a loss of
- * their own; of twins x is (2N,D), the second passes behind the first. *sum: over targets, before the scale. */
+ * their own; of twins x is (2N,D), the second passes behind the first. *sum: over targets, before the
+ * scale. */
 at_var *at_cross_entropy(at_tape *tape, at_var *x, const at_param *w, const int32_t *targets,
                          const at_loss_options *options, double *sum);
 /* The same of logits (N,K) that are there; adds to *report what it counts. */

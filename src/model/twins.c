@@ -64,7 +64,8 @@ static double judge(const at_twin_rows *r, float *row)
     return -(1.0 - (double)r->smoothing) * (double)row[r->target] - (double)r->smoothing * even;
 }
 
-/* gradient = scale/2 (mine - wanted) + scale weight/4 (mine (d - mine·d) + mine - other), d = log mine/other */
+/* gradient = scale/2 (mine - wanted) + scale weight/4 (mine (d - mine·d) + mine - other), with
+ * d = log mine/other */
 static void put_gradient(const at_twin_rows *r, float *gradient, const float *mine, const float *other,
                          const float *d)
 {

@@ -1,9 +1,9 @@
 /* model/twins.h - each example twice in a batch, under different dropout, that must agree.
  *
- * Role    R-Drop: Liang et al. 2021, "R-Drop: Regularized Dropout for Neural Networks", arXiv:2106.14448. With P
- *         and Q what the two passes say of a target piece y, its loss is
- *         -1/2 (log P(y) + log Q(y)) + weight/4 (KL(P|Q) + KL(Q|P)), half of the paper's, so that learning rates
- *         stay those of the single loss.
+ * Role    R-Drop: Liang et al. 2021, "R-Drop: Regularized Dropout for Neural Networks", arXiv:2106.14448.
+ *         With P and Q what the two passes say of a target piece y, its loss is
+ *         -1/2 (log P(y) + log Q(y)) + weight/4 (KL(P|Q) + KL(Q|P)), half of the paper's, so that learning
+ *         rates stay those of the single loss.
  * Owns    Nothing: what is doubled lives on the tape.
  * Errors  AT_ENOMEM sticks to the tape.
  */

@@ -1,5 +1,5 @@
-/* A LlamaForCausalLM as transformers saves it (tools/golden_decoder.py) opens here and computes the same, also
- * after we have saved it; what our family cannot compute is refused. */
+/* A LlamaForCausalLM as transformers saves it (tools/golden_decoder.py) opens here and computes the same,
+ * also after we have saved it; what our family cannot compute is refused. */
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
