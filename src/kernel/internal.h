@@ -12,4 +12,9 @@ bool at_cpu_runs_avx512(void);
 const at_kernels *at_avx2_kernels(void);
 const at_kernels *at_avx512_kernels(void);
 const at_kernels *at_neon_kernels(void);
+
+/* A table's attend_bf16 by its own widen and attend, in as much scratch (kernel/widened.c). */
+void at_attend_widened(const at_kernels *table, const at_attend *a, float *scratch);
+size_t at_attend_widened_scratch(const at_kernels *table, size_t queries, size_t keys, size_t d_key,
+                                 size_t d_value);
 #endif

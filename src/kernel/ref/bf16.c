@@ -1,3 +1,4 @@
+#include "kernel/internal.h"
 #include "kernel/ref/ref.h"
 
 enum { PANEL = 16 }; /* as in the table */
@@ -31,25 +32,12 @@ void at_ref_pack_bf16(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col
         }
 }
 
-/* The reference is the fp32 attention of the widened numbers. */
 size_t at_ref_attend_bf16_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value)
 {
-    return (keys * (d_key + d_value) + 15) / 16 * 16 + at_ref_attend_scratch(queries, keys, d_key, d_value);
+    return at_attend_widened_scratch(&at_kernels_ref, queries, keys, d_key, d_value);
 }
 
 void at_ref_attend_bf16(const at_attend *a, float *scratch)
 {
-    float *k = scratch, *v = k + a->keys * a->d_key;
-    for (size_t s = 0; s < a->keys; s++) {
-        size_t row = a->rows ? (size_t)a->rows[s] : s;
-        at_ref_widen(k + s * a->d_key, a->k16 + row * a->k_stride, a->d_key);
-        at_ref_widen(v + s * a->d_value, a->v16 + row * a->v_stride, a->d_value);
-    }
-    at_attend wide = *a;
-    wide.k = k;
-    wide.v = v;
-    wide.k_stride = a->d_key;
-    wide.v_stride = a->d_value;
-    wide.rows = NULL;
-    at_ref_attend(&wide, scratch + (a->keys * (a->d_key + a->d_value) + 15) / 16 * 16);
+    at_attend_widened(&at_kernels_ref, a, scratch);
 }

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <string.h>
+#include "kernel/internal.h"
 #include "kernel/simd/math.h"
 #include "kernel/visible.h"
 
@@ -130,30 +131,15 @@ static size_t attend_bf16_scratch(size_t queries, size_t keys, size_t d_key, siz
 {
     if (queries <= FEW)
         return 0;
-    return (keys * (d_key + d_value) + 15) / 16 * 16 +
-           AT_SIMD_NAME(kernels)()->attend_scratch(queries, keys, d_key, d_value);
+    return at_attend_widened_scratch(AT_SIMD_NAME(kernels)(), queries, keys, d_key, d_value);
 }
 
 static void attend_bf16(const at_attend *a, float *scratch)
 {
-    if (a->queries <= FEW) {
-        for (size_t t = 0; t < a->queries; t++)
-            attend_row(a, t);
-        return;
-    }
-    const at_kernels *table = AT_SIMD_NAME(kernels)();
-    float *k = scratch, *v = k + a->keys * a->d_key;
-    for (size_t s = 0; s < a->keys; s++) {
-        table->widen(k + s * a->d_key, a->k16 + row_of(a, s) * a->k_stride, a->d_key);
-        table->widen(v + s * a->d_value, a->v16 + row_of(a, s) * a->v_stride, a->d_value);
-    }
-    at_attend wide = *a;
-    wide.k = k;
-    wide.v = v;
-    wide.k_stride = a->d_key;
-    wide.v_stride = a->d_value;
-    wide.rows = NULL;
-    table->attend(&wide, scratch + (a->keys * (a->d_key + a->d_value) + 15) / 16 * 16);
+    if (a->queries > FEW)
+        at_attend_widened(AT_SIMD_NAME(kernels)(), a, scratch);
+    for (size_t t = 0; a->queries <= FEW && t < a->queries; t++)
+        attend_row(a, t);
 }
 
 void AT_SIMD_NAME(fill_attend_bf16)(at_kernels *table)
