@@ -11,9 +11,9 @@
 enum { BAR = 24, LEAST_WIDTH = 20, USUAL_WIDTH = 80 };
 static const double redraw_seconds = 0.1;
 
-at_progress_bar at_progress_begin(bool quiet, const char *unit)
+at_progress_bar at_progress_begin(bool quiet)
 {
-    return (at_progress_bar){.quiet = quiet, .unit = unit, .terminal = isatty(STDERR_FILENO) != 0};
+    return (at_progress_bar){.quiet = quiet, .unit = "tokens", .terminal = isatty(STDERR_FILENO) != 0};
 }
 
 static size_t terminal_width(void)

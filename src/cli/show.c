@@ -167,12 +167,10 @@ static at_status draw_files(const options *o, const at_matrix *m)
 {
     at_buf out = {0};
     at_status st = AT_OK;
-    if (o->svg) {
+    if (o->svg)
         st = at_cli_save(at_matrix_svg(m, &out), &out, o->svg);
-    }
-    if (st == AT_OK && o->png) {
+    if (st == AT_OK && o->png)
         st = at_cli_save(at_matrix_png(m, &(at_png_options){.dark = o->dark}, &out), &out, o->png);
-    }
     return st;
 }
 

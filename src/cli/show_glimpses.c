@@ -60,9 +60,8 @@ static at_status draw(const at_cli_gaze *gaze, const at_cli_common *common, cons
                             .count = gazed->glimpses,
                             .title = title.data};
     at_status st = at_buf_status(&title);
-    if (st == AT_OK && gaze->svg) {
+    if (st == AT_OK && gaze->svg)
         st = at_cli_save(at_glimpses_svg(&p, &out), &out, gaze->svg);
-    }
     if (st == AT_OK && gaze->png)
         st = write_png(&p, gaze->png);
     if (st == AT_OK && common->json) {

@@ -179,10 +179,9 @@ static at_status write_pictures(const work *w)
             st = at_image_write_png(&painted, w->o->png);
         at_image_free(&painted);
     }
-    if (st == AT_OK && w->o->svg) {
-        at_buf out = {0};
+    at_buf out = {0};
+    if (st == AT_OK && w->o->svg)
         st = at_cli_save(at_overlay_svg(&overlay, &out), &out, w->o->svg);
-    }
     return st;
 }
 

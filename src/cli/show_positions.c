@@ -38,9 +38,8 @@ static at_status draw(const at_positions *p, const at_cli_positions *how, const 
                                                         : "position encoding of the encoder"};
     at_buf out = {0};
     at_status st = AT_OK;
-    if (how->svg) {
+    if (how->svg)
         st = at_cli_save(at_positions_svg(&picture, &out), &out, how->svg);
-    }
     if (st == AT_OK && common->json) {
         st = print_json(p);
     } else if (st == AT_OK && (!how->svg || how->term)) {

@@ -374,7 +374,7 @@ int at_cli_train(int argc, char **argv)
     at_cli_common common;
     int code = at_cli_parse(&spec, argc, argv, &o, &common, NULL);
     if (code == AT_CLI_GO) {
-        running r = {.o = &o, .bar = at_progress_begin(common.quiet, "tokens")};
+        running r = {.o = &o, .bar = at_progress_begin(common.quiet)};
         code = check_words(&o);
         if (code == AT_CLI_GO)
             code = read_recipe(&o, &common, &r.training);
