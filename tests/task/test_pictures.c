@@ -148,6 +148,9 @@ static void what_is_wrong_is_said(void **state)
     must_fail("train --recipe recipe.json --data one --out x", 1, "class");
     must_fail("train --recipe recipe.json --data none --out x", 1, "a class without a file");
     must_fail("train --recipe recipe.json --data nowhere --out x", 1, "nowhere");
+    shell("mkdir -p lone/train/circle lone/train/square && cp data/train/circle/1.png lone/train/circle && "
+          "cp data/train/square/1.png lone/train/square");
+    must_fail("train --recipe recipe.json --data lone --out x --set pictures.holdout=0.5", 1, "holdout");
     must_fail("train --recipe recipe.json --data data --out x --set model.stem=0 --set model.patch_height=32",
               1, "patch_height");
     shell(
@@ -155,6 +158,9 @@ static void what_is_wrong_is_said(void **state)
     must("train --recipe recipe.json --data broken --out left --max-steps 6 --valid-every 6 "
          "--set pictures.holdout=0.1");
     shell("test $(grep -c 'left out, 1 so far' said) -le 1");
+    must("train --recipe recipe.json --data data --out few --max-steps 6 --valid-every 6 "
+         "--set pictures.holdout=0.001");
+    shell("grep -q 'to learn from, 2 to validate by' said");
     must(
         "train --recipe recipe.json --data broken --out left2 --max-epochs 1 --max-steps 0 --set data.valid= "
         "--set pictures.holdout=0 --set train.best_by=loss");
