@@ -24,14 +24,14 @@ static bool epoch_is_over(const at_trainer *t)
  * both. */
 static at_status gather_gradients(at_trainer *t, at_loss_report *sum)
 {
-    bool twins = t->progress.step >= t->options->r_drop_from;
+    bool twins = t->options->r_drop > 0 && t->progress.step >= t->options->r_drop_from;
     const at_loss_options options = {.smoothing = (float)t->options->label_smoothing,
                                      .scale = 1,
                                      .z = (float)t->options->z_loss,
                                      .twins = twins ? (float)t->options->r_drop : 0};
     at_guide guide = {.layer = (int)t->options->guided_layer,
                       .head = (int)t->options->guided_head,
-                      .weight = (float)t->options->guided_alignment};
+                      .weight = (float)t->options->guided_alignment / (twins ? 2 : 1)}; /* each row twice */
     *sum = (at_loss_report){0};
     at_optimiser_clear(t->optimiser);
     bool mixed = t->options->precision == AT_PRECISION_BF16;

@@ -50,6 +50,16 @@ END
 run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/model" --quiet
 json "$work/model/config.json" 'd["attend"]["align"] == {"layer": 1, "head": 1}'
 
+# Without dropout an example seen twice teaches what it teaches seen once, the head's links included.
+for twice in 0 3; do
+    run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/twice$twice" --quiet --threads 1 \
+        --r-drop $twice --max-steps 4 --warmup 2 --report-every 1 --valid-every 4
+done
+norms() { sed -n 's/.*"grad_norm":\([0-9.e+-]*\).*/\1/p' "$1/log.jsonl"; }
+paste <(norms "$work/twice0") <(norms "$work/twice3") >"$work/both"
+lines "$work/both" 4
+holds awk '{ d = $1 - $2; if (d < 0) d = -d; if (NF != 2 || d > 2e-3 * $1) exit 1 }' "$work/both"
+
 # The taught head aligns; the model's own is that head; another head does not.
 aer() { # MOST ARGUMENT…
     local most=$1
