@@ -9,10 +9,18 @@
  * attention does the rest: widening is a small part of it then. */
 
 enum { FEW = 2, TILE = 128, WIDEST = 8 };
+/* Rows fetched ahead of those at work, and numbers in a line of the cache. Heads lie side by side in a row,
+ * so the CPU does not guess where the next row of one begins. */
+enum { AHEAD = 32, LINE = 32 };
 
 AT_INLINE size_t row_of(const at_attend *a, size_t s)
 {
     return a->rows ? (size_t)a->rows[s] : s;
+}
+
+AT_INLINE size_t row_ahead(const at_attend *a, size_t s)
+{
+    return row_of(a, s + AHEAD < a->keys ? s + AHEAD : a->keys - 1);
 }
 
 /* out[c] = q · k of key s0 + c: a vector of keys at a time, each with a sum of its own; the sums turned round
@@ -20,17 +28,22 @@ AT_INLINE size_t row_of(const at_attend *a, size_t s)
 static void score_keys(const at_attend *a, const float *q, size_t s0, size_t columns, float *out)
 {
     for (size_t c = 0; c < columns; c += AT_VEC) {
-        const at_bf16 *at[AT_VEC];
+        const at_bf16 *at[AT_VEC], *next[AT_VEC];
         at_vec sum[AT_VEC];
 #pragma GCC unroll 16
         for (size_t i = 0; i < AT_VEC; i++) {
             size_t last = columns - 1, key = c + i < last ? c + i : last;
             at[i] = a->k16 + row_of(a, s0 + key) * a->k_stride;
+            next[i] = a->k16 + row_ahead(a, s0 + c + i) * a->k_stride;
             sum[i] = vec_zero();
         }
         for (size_t l = 0; l < a->d_key; l += AT_VEC) {
             size_t lanes = vec_lanes(a->d_key - l);
             at_vec part = vec_load_n(q + l, lanes);
+            if (l % LINE == 0)
+#pragma GCC unroll 16
+                for (size_t i = 0; i < AT_VEC; i++)
+                    __builtin_prefetch(next[i] + l, 0, 2);
 #pragma GCC unroll 16
             for (size_t i = 0; i < AT_VEC; i++)
                 sum[i] = vec_fma(part, vec_widen_n(at[i] + l, lanes), sum[i]);
@@ -79,10 +92,14 @@ AT_INLINE void add_strip(const at_attend *a, const float *w, size_t s0, size_t c
         sum[v] = vec_mul(vec_set(factor), vec_load_n(o + j + v * AT_VEC, lanes));
     for (size_t c = 0; c < columns; c++) {
         const at_bf16 *value = a->v16 + row_of(a, s0 + c) * a->v_stride + j;
+        const at_bf16 *later = a->v16 + row_ahead(a, s0 + c) * a->v_stride + j;
         at_vec weight = vec_set(w[c]);
 #pragma GCC unroll 8
-        for (size_t v = 0; v < vecs; v++)
+        for (size_t v = 0; v < vecs; v++) {
+            if (v * AT_VEC % LINE == 0)
+                __builtin_prefetch(later + v * AT_VEC, 0, 2);
             sum[v] = vec_fma(weight, vec_widen_n(value + v * AT_VEC, lanes), sum[v]);
+        }
     }
 #pragma GCC unroll 8
     for (size_t v = 0; v < vecs; v++)

@@ -11,7 +11,7 @@
  * Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", with the roles turned:
  * the panel of B stays in the first cache while the rows of A pass by out of the second. */
 enum { K_BLOCK = 256, FEW_STRIPS = 2, WIDEST = 4 };
-enum { LINE = 16 }; /* floats in a line of the cache */
+enum { LINE_BYTES = LINE * sizeof(float) };
 
 /* Strips of a transposed A that are copied together, into a block that
  * fits the second cache with room to spare. */
@@ -34,7 +34,7 @@ typedef struct strip {
     bool first, last;     /* block of k */
     bool few;             /* at most SHORT rows: bf16 is widened in registers */
     const float *c_ahead; /* the next strip's part of C, brought into the first cache */
-    bool fetch;           /* bring the next strip's part of A into the second cache as well, a line a step: */
+    bool fetch;           /* bring what comes next of A or B into the second cache as well, a line a step: */
     const float *ahead;   /* from here, */
     size_t ahead_lines;   /* so many, */
     ptrdiff_t ahead_step; /* this many bytes apart, */
@@ -292,11 +292,16 @@ static void widen_panel(float *panel, const at_bf16 *b, size_t k)
         }
 }
 
+/* In panels that can be read to their ends? */
+static bool is_packed(const at_gemm *g)
+{
+    return g->b16 || (g->b_row == PANEL && g->b_panel != PANEL);
+}
+
 /* Sets the strip on the panel of columns j …; `copy` holds it where the matrix cannot be read as it lies. */
 static void set_panel(strip *s, size_t l, size_t j, size_t n1, bool gather, float *copy)
 {
     const at_gemm *g = s->g;
-    bool padded = g->b_row == PANEL && g->b_panel != PANEL; /* packed: readable to the panel's end */
     s->j = j;
     s->width = n1 - j < PANEL ? n1 - j : PANEL;
     s->b_panel = g->b_panel;
@@ -311,7 +316,7 @@ static void set_panel(strip *s, size_t l, size_t j, size_t n1, bool gather, floa
     }
     s->b = g->b + j / PANEL * g->b_panel + l * g->b_row;
     s->b_row = g->b_row;
-    if (padded || (s->width == PANEL && !gather))
+    if (is_packed(g) || (s->width == PANEL && !gather))
         return;
     copy_panel(copy, s->b, g->b_row, s->k, s->width);
     s->b = copy;
@@ -345,6 +350,30 @@ static void multiply_short(strip *s, size_t l, size_t m0, size_t m1, size_t n0, 
     }
 }
 
+/* Part `part` of `parts` of the block of A whose rows follow the strip's `rows`. */
+static void fetch_rows(strip *s, size_t rows, size_t part, size_t parts)
+{
+    const at_gemm *g = s->g;
+    bool turned = g->a_col != 1;
+    s->fetch = true;
+    s->ahead_lines = (s->k + parts - 1) / parts;
+    s->ahead = s->a + rows * g->a_row + part * s->ahead_lines * g->a_col;
+    s->ahead_step = (ptrdiff_t)((turned ? g->a_col : g->a_row) * sizeof(float));
+    s->ahead_wrap = turned ? s->ahead_step : (ptrdiff_t)LINE_BYTES - (LINE - 1) * s->ahead_step;
+}
+
+/* Likewise of the next panel of packed B. The CPU's own guess ends with every page and every block of k. */
+static void fetch_panel(strip *s, size_t part, size_t parts)
+{
+    const at_gemm *g = s->g;
+    size_t floats = g->b16 ? s->k * PANEL / 2 : s->k * PANEL; /* bf16: two numbers in the place of one */
+    const float *next = g->b16 ? (const void *)(s->b16 + g->b_panel) : (const void *)(s->b + g->b_panel);
+    s->fetch = true;
+    s->ahead_lines = (floats / LINE + parts - 1) / parts;
+    s->ahead = next + part * s->ahead_lines * LINE;
+    s->ahead_step = s->ahead_wrap = LINE_BYTES;
+}
+
 /* One block of k, strip by strip. A in its own order passes by each panel of B. A transposed A comes from far
  * apart lines of memory, so there each strip of it passes by all panels while the next one is fetched. */
 static void multiply_block(strip *s, size_t l, size_t m0, size_t m1, size_t n0, size_t n1, float *copy)
@@ -356,7 +385,6 @@ static void multiply_block(strip *s, size_t l, size_t m0, size_t m1, size_t n0, 
     /* A plain matrix's rows lie apart, often by a power of two, and would fight for few lines of the
      * cache. */
     bool gather = !turned && c.strips > FEW_STRIPS;
-    s->ahead_lines = turned ? (s->k + panels - 1) / panels : s->k;
     for (size_t x = 0; x < c.strips * panels; x++) {
         size_t t = turned ? x / panels : x % c.strips, p = turned ? x % panels : x / c.strips;
         if (turned || t == 0)
@@ -369,8 +397,12 @@ static void multiply_block(strip *s, size_t l, size_t m0, size_t m1, size_t n0, 
             s->c_ahead += PANEL;
         else if (!turned && t + 1 < c.strips)
             s->c_ahead += here * g->c_row;
-        s->fetch = t + 1 < c.strips && (turned || p == 0);
-        s->ahead = s->a + here * g->a_row + (turned ? p * s->ahead_lines * g->a_col : 0);
+        if (t + 1 < c.strips && (turned || p == 0))
+            fetch_rows(s, here, turned ? p : 0, turned ? panels : 1);
+        else if (!turned && p + 1 < panels && is_packed(g))
+            fetch_panel(s, t, c.strips);
+        else
+            s->fetch = false;
         multiply_and_finish(s, here, 1);
     }
 }
@@ -435,11 +467,8 @@ static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
         return;
     _Alignas(64) float copy[K_BLOCK * PANEL];
     strip s = {.g = g, .a_row = g->a_row, .a_col = g->a_col, .few = m1 - m0 <= SHORT};
-    s.ahead_step = (ptrdiff_t)((g->a_col == 1 ? g->a_row : g->a_col) * sizeof(float));
-    s.ahead_wrap =
-        g->a_col == 1 ? (ptrdiff_t)(LINE * sizeof(float)) - (LINE - 1) * s.ahead_step : s.ahead_step;
-    /* bf16 for few rows needs no block of k: each panel is one stream out of memory. */
-    size_t block = s.few && g->b16 ? g->k + 1 : K_BLOCK;
+    /* Packed panels for few rows need no block of k: each is one stream out of memory. */
+    size_t block = s.few && is_packed(g) ? g->k + 1 : K_BLOCK;
     for (size_t l = 0; l == 0 || l < g->k; l += block) {
         s.k = g->k - l < block ? g->k - l : block;
         s.first = l == 0;

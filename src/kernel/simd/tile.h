@@ -25,6 +25,7 @@ enum { PANEL = 16, ROWS = 6 }; /* 12 + 2 + 1 of 16 */
 enum { PANEL = 16, ROWS = 6 }; /* 24 + 4 + 1 of 32 */
 #endif
 enum { VECS = PANEL / AT_VEC };
+enum { LINE = 16 }; /* floats in a line of the cache */
 
 /* Rows are cut evenly into strips: 16 are 8 and 8, not 14 and 2. The first `longer` have one row more. */
 typedef struct at_cut {
