@@ -35,6 +35,14 @@ typedef struct at_progress {
     int64_t extra; /* step of a checkpoint between the regular ones; -1: none */
 } at_progress;
 
+/* The epoch, from 1, that the last update belonged to. */
+static inline int64_t at_progress_epoch(const at_progress *p)
+{
+    bool over =
+        p->cursor.batch == 0 && p->cursor.epoch > 0; /* the cursor stands before the next one already */
+    return (int64_t)p->cursor.epoch + !over;
+}
+
 typedef struct at_journal {
     FILE *stream;
     char *path;

@@ -59,7 +59,7 @@ json_t *at_journal_report(const at_trainer *trainer)
     const at_interval *i = &p->interval;
     double tokens = i->tokens > 0 ? (double)i->tokens : 1, steps = i->steps > 0 ? (double)i->steps : 1;
     return json_pack("{s:I, s:I, s:f, s:f, s:f, s:I, s:f, s:f}", "step", (json_int_t)p->step, "epoch",
-                     (json_int_t)p->cursor.epoch + 1, "loss", i->loss / tokens, "lr", trainer->lr,
+                     (json_int_t)at_progress_epoch(p), "loss", i->loss / tokens, "lr", trainer->lr,
                      "grad_norm", i->grad_norm / steps, "target_tokens", (json_int_t)p->tokens, "seconds",
                      p->seconds, "tokens_per_s", i->seconds > 0 ? (double)i->tokens / i->seconds : 0);
 }

@@ -51,11 +51,9 @@ at_status at_judge_measure(at_trainer *trainer, float *block, bool score, at_val
     const at_train_hooks *hooks = &trainer->task->hooks;
     double start = at_clock();
     *v = (at_validation){.step = trainer->progress.step,
-                         .epoch = (int64_t)trainer->progress.cursor.epoch + 1,
+                         .epoch = at_progress_epoch(&trainer->progress),
                          .scores = AT_NO_SCORES,
                          .patience = trainer->options->patience};
-    if (trainer->progress.cursor.batch == 0 && v->epoch > 1)
-        v->epoch--; /* an epoch that has just ended is the one that is judged */
     point_at(trainer->params, block);
     double accuracy;
     at_status st = measure_loss(trainer, &v->loss, &accuracy);

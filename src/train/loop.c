@@ -204,7 +204,7 @@ static at_status report(at_trainer *t)
     const at_train_hooks *hooks = &t->task->hooks;
     at_train_progress now = {.step = p->step,
                              .max_steps = t->options->max_steps,
-                             .epoch = (int64_t)p->cursor.epoch + 1,
+                             .epoch = at_progress_epoch(p),
                              .epoch_part = epoch_part(t),
                              .loss = t->loss,
                              .lr = t->lr,

@@ -99,8 +99,9 @@ static void log_says_what_the_design_says(void **state)
     check_training t;
     at_train_result result;
     check_training_make(&t, &(check_training_spec){.threads = 1, .out = "log"});
-    t.options.max_steps = 6;
-    t.options.valid_every = 6;
+    t.options.max_steps = 8; /* an epoch is eight batches */
+    t.options.valid_every = 8;
+    t.options.report_every = 4;
     check_ok(check_training_run(&t, false, &result));
     char *path = at_path_join(t.out, "log.jsonl"), *text;
     size_t length;
@@ -113,6 +114,7 @@ static void log_says_what_the_design_says(void **state)
         assert_non_null(object);
         for (size_t i = 0; lines < 2 && i < sizeof report / sizeof report[0]; i++)
             assert_true(json_is_number(json_object_get(object, report[i])));
+        assert_int_equal(json_integer_value(json_object_get(object, "epoch")), 1);
         if (lines == 2)
             assert_true(json_is_real(json_object_get(object, "valid_loss")));
         json_decref(object);
