@@ -91,6 +91,7 @@ at_status at_bench_median(const at_bench *bench, at_bench_work *work, void *cont
 {
     double *times = NULL;
     size_t count = 0, capacity = 0;
+    at_exec_took(bench->exec, "make ready", false); /* random weights and such */
     at_status st = work(context);
     double end = at_clock() + bench->seconds;
     size_t least = bench->seconds < 1 ? 1 : 3; /* a short one only shows that it runs */

@@ -137,6 +137,7 @@ static at_status run_once(void *context)
         return st;
     double norm = at_optimiser_norm(w->optimiser, 1.0);
     at_optimiser_step(w->optimiser, 1e-4, at_clip_scale(norm, 1.0));
+    at_exec_took(w->tape->exec, "optimiser", false);
     w->seconds += at_clock() - start;
     w->tokens += at_rows_total(&batch->target);
     return AT_OK;
@@ -146,6 +147,7 @@ static at_status measure(at_bench *bench, const at_bench_size *size, work *w)
 {
     double median = 0;
     at_status st = AT_OK;
+    at_exec_took(bench->exec, "make ready", false);
     if (bench->seconds >= 1) /* memory is asked for in the first steps */
         st = run_once(w);
     if (st == AT_OK)
