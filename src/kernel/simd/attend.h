@@ -254,6 +254,10 @@ AT_INLINE void attend_rows(const float *at[AT_VEC], const float *from, size_t st
 /* Columns l, l+1, … of AT_VEC rows the other way round: v[j] holds column l + j of all. */
 AT_INLINE void attend_turned(at_vec v[AT_VEC], const float *const at[AT_VEC], size_t l, size_t lanes)
 {
+    if (lanes == AT_VEC) {
+        vec_load_turned(v, at, l);
+        return;
+    }
 #pragma GCC unroll 16
     for (size_t i = 0; i < AT_VEC; i++)
         v[i] = vec_load_n(at[i] + l, lanes);

@@ -72,6 +72,17 @@ AT_INLINE void vec_narrow_n(at_bf16 *p, at_vec v, size_t lanes)
         p[i] = part[i];
 }
 
+#ifndef AT_SIMD_AVX2 /* which has a way of its own */
+/* v[j] lane i = at[i][l + j] */
+AT_INLINE void vec_load_turned(at_vec v[AT_VEC], const float *const at[AT_VEC], size_t l)
+{
+#pragma GCC unroll 16
+    for (size_t i = 0; i < AT_VEC; i++)
+        v[i] = vec_load(at[i] + l);
+    vec_transpose(v);
+}
+#endif
+
 /* e^x within 1.1 units in the last place: x = n ln 2 + r, a polynomial in r (degree 6, fitted for the least
  * largest relative error, 3e-9), times 2^n. Above 88.72 it is inf; NaN stays. Below -87.33, where results
  * would no longer be normal numbers and cost the CPU a hundred cycles each (every masked score would), it

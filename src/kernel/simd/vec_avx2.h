@@ -235,6 +235,28 @@ AT_INLINE void vec_transpose(at_vec v[AT_VEC])
     }
 }
 
+/* v[j] lane i = at[i][l + j]: rows 4 … 7 are loaded into the upper halves, which spares the last third of
+ * vec_transpose. */
+AT_INLINE void vec_load_turned(at_vec v[AT_VEC], const float *const at[AT_VEC], size_t l)
+{
+    __m256 a[8]; /* columns 0 … 3 of rows i and i+4, then columns 4 … 7 */
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        const float *row = at[i % 4] + l + i / 4 * 4, *other = at[i % 4 + 4] + l + i / 4 * 4;
+        a[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row)), _mm_loadu_ps(other), 1);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+        __m256 low = _mm256_unpacklo_ps(a[i], a[i + 1]), high = _mm256_unpackhi_ps(a[i], a[i + 1]);
+        __m256 later_low = _mm256_unpacklo_ps(a[i + 2], a[i + 3]),
+               later_high = _mm256_unpackhi_ps(a[i + 2], a[i + 3]);
+        v[i] = _mm256_shuffle_ps(low, later_low, 0x44);
+        v[i + 1] = _mm256_shuffle_ps(low, later_low, 0xEE);
+        v[i + 2] = _mm256_shuffle_ps(high, later_high, 0x44);
+        v[i + 3] = _mm256_shuffle_ps(high, later_high, 0xEE);
+    }
+}
+
 AT_INLINE at_uvec uvec_set(uint32_t x)
 {
     return _mm256_set1_epi32((int)x);
