@@ -412,8 +412,9 @@ def main():
             lines = globals()[name](o)
             print("\n".join(lines), flush=True)
             parts += lines
-    head = ["# Performance", "", f"Written by `tools/bench.py{' --quick' * o.quick} --write`; ratios above 1 are in our "
-            "favour. Machines are shared: figures of one run are to be compared with each other only.", "", *machine(o, began)]
+    head = ["# Performance", "", f"Written by `tools/bench.py{' --quick' * o.quick}`; ratios above 1 are in our favour. Ours and the "
+            f"peer ran in turn, each {'once' if o.rounds == 1 else f'{o.rounds} times'}. Machines are shared: figures of one run are to "
+            "be compared with each other only.", "", *machine(o, began)]
     print("\n".join(head[4:]), flush=True)
     if o.out:
         with open(o.out, "w", encoding="utf-8", newline="\n") as f:
