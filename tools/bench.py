@@ -418,7 +418,7 @@ def main():
     print("\n".join(head[4:]), flush=True)
     if o.out:
         with open(o.out, "w", encoding="utf-8", newline="\n") as f:
-            f.write("\n".join(head + parts + notes()).rstrip("\n") + "\n")
+            f.write("\n".join(head + parts + (notes() if o.write else [])).rstrip("\n") + "\n")
 
 
 if __name__ == "__main__":
