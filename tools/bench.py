@@ -10,8 +10,9 @@ decode_llamacpp.py; for trainings ATTEND_DATA names the folder that holds multi3
 same number of threads on the same cores, and ratios are of medians. The reference is ours with --kernels ref, run once.
 
 --write (make bench) writes docs/performance.md, with docs/performance-notes.md in it, which is kept by hand, and
-docs/pictures/attention-lengths.svg; without it the tables go to standard output only. --quick takes less than three
-minutes where nothing else runs: oneDNN is the only peer, slices are short. The whole takes about half an hour.
+docs/pictures/attention-lengths.svg; without it the tables go to standard output only. With --only the page's other parts
+stay as they stand. --quick takes less than three minutes where nothing else runs: oneDNN is the only peer, slices are
+short. The whole takes about half an hour.
 """
 import argparse
 import datetime
@@ -24,7 +25,8 @@ import sys
 import tempfile
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-PARTS = ["kernels", "products", "attention", "lengths", "translate", "train", "generate", "vit"]
+PARTS = {"kernels": "## Kernels", "products": "## Products", "attention": "## Attention alone", "lengths": "## Time and memory by length",
+         "translate": "## Translating", "train": "## Training", "generate": "## Generating", "vit": "## Pictures"}
 
 
 def parse():
@@ -154,7 +156,7 @@ def kernels(o):
     r = json.loads(text)
     rows = [[k["case"], f"{k['us']:.1f}", f"{k['ref_us']:.1f}", ratio(k["ref_us"], k["us"]),
              f"{k['rate']:.1f} {k['unit']}", share(k["share"])] for k in r["rows"]]
-    return ["## Kernels", "",
+    return [PARTS["kernels"], "",
             f"Set {r['kernels']}, one thread, processor time of 32,768 numbers (64 rows of 512) where nothing else is said; in "
             f"cache, so a share of what memory gives ({r['peak_gbytes']:.1f} GB/s) may pass 100 %. Registers: "
             f"{r['peak_gflops']:.1f} GFLOP/s.", "",
@@ -162,7 +164,7 @@ def kernels(o):
 
 
 def products(o):
-    lines = ["## Products", ""]
+    lines = [PARTS["products"], ""]
     for t in o.threads:
         text = run(o, t, os.path.join(o.build, "bench_gemm"), t, "--json", *(["--quick"] if o.quick else []))
         if not text:
@@ -199,7 +201,7 @@ def attention_rates(answer):
 
 
 def attention(o):
-    lines = ["## Attention alone", "", "GFLOP/s of the useful work, fp32; peer: PyTorch's scaled_dot_product_attention.", ""]
+    lines = [PARTS["attention"], "", "GFLOP/s of the useful work, fp32; peer: PyTorch's scaled_dot_product_attention.", ""]
     short = ["translate-train", "char-lm", "bert-128", "decode-1x1k"]
     for t in o.threads:
         def mine(t=t):
@@ -224,7 +226,7 @@ def lengths(o):
     body = [[f"{r['length']:,.0f}", figure(r["forward_ms"]), figure(r["both_ms"]), figure(r["held_mb"]),
              figure(r["weights_mb"])] for r in rows]
     picture = ["![Time and memory by length](pictures/attention-lengths.svg)", ""] if o.write and not o.quick else []
-    return ["## Time and memory by length", "", f"8 heads of width 64, one sequence, fp32, threads: {t}.", "",
+    return [PARTS["lengths"], "", f"8 heads of width 64, one sequence, fp32, threads: {t}.", "",
             *table(["rows", "forward, ms", "and backward, ms", "held between, MB", "a matrix of weights, MB"], body), "",
             *picture]
 
@@ -247,7 +249,7 @@ def our_translations(o, t, sizes, kind, **how):
 
 
 def translate(o):
-    lines = ["## Translating", "", "Tokens/s, random weights, 30 pieces to 30 pieces; peer: CTranslate2.", ""]
+    lines = [PARTS["translate"], "", "Tokens/s, random weights, 30 pieces to 30 pieces; peer: CTranslate2.", ""]
     for t in o.threads:
         def mine(t=t):
             if o.quick:
@@ -301,7 +303,7 @@ def profiled_share(o, t, size):
 
 
 def train(o):
-    lines = ["## Training", "", "Target tokens/s, fp32, whole steps; peer: PyTorch eager, the same sizes and batches.", ""]
+    lines = [PARTS["train"], "", "Target tokens/s, fp32, whole steps; peer: PyTorch eager, the same sizes and batches.", ""]
     for t in o.threads:
         shares = {}
         a, b = in_turn(o, lambda t=t, s=shares: our_training(o, t, s), lambda t=t: {} if o.quick else torch_training(o, t))
@@ -335,7 +337,7 @@ def our_llama(o, t):
 
 
 def generate(o):
-    lines = ["## Generating", "", "Tokens/s, random weights: nanoGPT's character model for a CPU, greedily in batches; a Llama of 110 M "
+    lines = [PARTS["generate"], "", "Tokens/s, random weights: nanoGPT's character model for a CPU, greedily in batches; a Llama of 110 M "
              "numbers, peer: llama.cpp.", ""]
     for t in o.threads:
         a, b = in_turn(o, lambda t=t: {**our_writing(o, t), **({} if o.quick else our_llama(o, t))},
@@ -362,7 +364,7 @@ def our_pictures(o, t):
 
 
 def vit(o):
-    lines = ["## Pictures", "", "Pictures/s of 224 × 224, fp32, 12 blocks of width 128 with Linformer k 64, batches of 64; peer: PyTorch "
+    lines = [PARTS["vit"], "", "Pictures/s of 224 × 224, fp32, 12 blocks of width 128 with Linformer k 64, batches of 64; peer: PyTorch "
              "eager.", ""]
     for t in o.threads:
         a, b = in_turn(o, lambda t=t: our_pictures(o, t), lambda t=t: {} if o.quick else vit_peer(o, t))
@@ -403,15 +405,28 @@ def notes():
         return f.read().splitlines()
 
 
+def standing(page):
+    """Parts of a page that is there already, by their headings."""
+    found, heading = {}, None
+    if page and os.path.exists(page):
+        with open(page, encoding="utf-8") as f:
+            for line in f.read().splitlines():
+                heading = line if line.startswith("## ") else heading
+                found.setdefault(heading, []).append(line)
+    return found
+
+
 def main():
     o = parse()
     began = os.getloadavg()[0]
-    parts = []
-    for name in PARTS:
+    parts, before = [], standing(o.out)
+    for name, heading in PARTS.items():
         if name in o.only:
             lines = globals()[name](o)
             print("\n".join(lines), flush=True)
             parts += lines
+        else:
+            parts += before.get(heading, [])
     head = ["# Performance", "", f"Written by `tools/bench.py{' --quick' * o.quick}`; ratios above 1 are in our favour. Ours and the "
             f"peer ran in turn, each {'once' if o.rounds == 1 else f'{o.rounds} times'}. Machines are shared: figures of one run are to "
             "be compared with each other only.", "", *machine(o, began)]
