@@ -180,37 +180,43 @@ def products(o):
     return lines
 
 
+TYPES = {"float32": "fp32", "bfloat16": "bf16"}
+
+
 def attention_peer(o, t):
     found = {}
     for line in peer(o, t, "sdpa_torch.py", t):
-        case = re.match(r"(\S+) +float32 +fwd +\S+ ms +([\d.]+) GF/s(?: +fwd\+bwd +\S+ ms +([\d.]+) GF/s)?", line)
+        case = re.match(r"(\S+) +(float32|bfloat16) +fwd +\S+ ms +([\d.]+) GF/s(?: +fwd\+bwd +\S+ ms +([\d.]+) GF/s)?", line)
         if case:
-            found[case[1] + ", forward"] = float(case[2])
-            if case[3]:
-                found[case[1] + ", and backward"] = float(case[3])
+            name = f"{case[1]} {TYPES[case[2]]}"
+            found[name + ", forward"] = float(case[3])
+            if case[4]:
+                found[name + ", and backward"] = float(case[4])
     return found
 
 
-def attention_rates(answer):
+def our_attention(o, t, kind, cases=None, **how):
+    rows = [r for c in cases for r in ours(o, t, "attention", "--type", kind, "--size", c, **how)["rows"]] if cases else (
+        ours(o, t, "attention", "--type", kind, **how)["rows"])
     found = {}
-    for row in answer["rows"]:
-        found[row["case"] + ", forward"] = row["forward_gflops"]
+    for row in rows:
+        name = f"{row['case']} {kind}"
+        found[name + ", forward"] = row["forward_gflops"]
         if "both_gflops" in row:
-            found[row["case"] + ", and backward"] = row["both_gflops"]
+            found[name + ", and backward"] = row["both_gflops"]
     return found
 
 
 def attention(o):
-    lines = [PARTS["attention"], "", "GFLOP/s of the useful work, fp32; peer: PyTorch's scaled_dot_product_attention.", ""]
+    lines = [PARTS["attention"], "", "GFLOP/s of the useful work; peer: PyTorch's scaled_dot_product_attention. Shares are of the fp32 peak.", ""]
     short = ["translate-train", "char-lm", "bert-128", "decode-1x1k"]
     for t in o.threads:
         def mine(t=t):
-            if not o.quick:
-                return attention_rates(ours(o, t, "attention"))
-            return attention_rates({"rows": [r for c in short for r in ours(o, t, "attention", "--size", c)["rows"]]})
+            if o.quick:
+                return our_attention(o, t, "fp32", short)
+            return {**our_attention(o, t, "fp32"), **our_attention(o, t, "bf16")}
         a, b = in_turn(o, mine, lambda t=t: {} if o.quick else attention_peer(o, t))
-        reference = attention_rates({"rows": [r for c in (short[:2] if o.quick else short) for r in ours(
-            o, t, "attention", "--size", c, seconds=0.05, kernels="ref")["rows"]]})
+        reference = our_attention(o, t, "fp32", short[:2] if o.quick else short, seconds=0.05, kernels="ref")
         peak = peaks(o, t)[0]
         lines += [f"Threads: {t}.", "", *table(HEAD, rates(a, reference, b, {c: x / peak for c, x in a.items()})), ""]
     return lines
@@ -229,9 +235,6 @@ def lengths(o):
     return [PARTS["lengths"], "", f"4 heads of width 64, one sequence, fp32, threads: {t}.", "",
             *table(["rows", "forward, ms", "and backward, ms", "held between, MB", "a matrix of weights, MB"], body), "",
             *picture]
-
-
-TYPES = {"float32": "fp32", "bfloat16": "bf16"}
 
 
 def translate_peer(o, t):
