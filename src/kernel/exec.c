@@ -15,7 +15,7 @@ struct at_scratch {
  * B pass by; a transposed A is copied in each task, so those are wide; a task shorter than LEAST_WORK costs
  * more to hand over than to do. */
 enum { TASK_ROWS = 224, TASK_PANELS = 8, TURNED_PANELS = 64, TASKS_A_THREAD = 4 };
-enum { INLINE_WORK = 50000, LEAST_WORK = 500000 };
+enum { INLINE_WORK = 50000, LEAST_WORK = 125000 };
 
 static const at_kernels *usable[4];
 static size_t usable_count;
