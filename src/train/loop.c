@@ -205,7 +205,8 @@ static at_status report(at_trainer *t)
     at_train_progress now = {.step = p->step,
                              .max_steps = t->options->max_steps,
                              .epoch = at_progress_epoch(p),
-                             .epoch_part = epoch_part(t),
+                             .epoch_part =
+                                 (double)p->cursor.epoch + epoch_part(t) + 1 - (double)at_progress_epoch(p),
                              .loss = t->loss,
                              .lr = t->lr,
                              .grad_norm = t->grad_norm,
