@@ -6,6 +6,7 @@
  * OpenMP's: set OMP_NUM_THREADS to the same number.
  *
  *     gemm [THREADS] [--json] [--quick] [--peaks]  # default 1 thread; --peaks: no products
+ *     gemm 64x512x1536 4096x128x512t               # only these, m x k x n; t: A lies transposed
  *     ATTEND_KERNELS=avx2 gemm                     # chooses the kernels
  */
 #include <jansson.h>
@@ -156,6 +157,17 @@ static void measure(at_exec *exec, const shape *s, double peak_rate, double slic
     at_free_aligned(packed);
 }
 
+/* m x k x n as an argument says them. */
+static bool read_shape(const char *text, shape *s)
+{
+    int length = 0;
+    *s = (shape){.what = text};
+    if (sscanf(text, "%zux%zux%zu%n", &s->m, &s->k, &s->n, &length) != 3)
+        return false;
+    s->transposed = text[length] == 't';
+    return s->m > 0 && s->k > 0 && s->n > 0 && text[length + s->transposed] == '\0';
+}
+
 int main(int count, char **arguments)
 {
     static const shape shapes[] = {{"one row", 1, 128, 128, false},
@@ -181,7 +193,13 @@ int main(int count, char **arguments)
                                    {"10000 rows", 10000, 128, 256, false}};
     int threads = 1;
     bool json = false, quick = false, all = true;
+    shape named[16];
+    size_t asked = 0;
     for (int i = 1; i < count; i++) {
+        if (asked < sizeof named / sizeof *named && read_shape(arguments[i], &named[asked])) {
+            asked++;
+            continue;
+        }
         json = json || strcmp(arguments[i], "--json") == 0;
         quick = quick || strcmp(arguments[i], "--quick") == 0;
         all = all && strcmp(arguments[i], "--peaks") != 0;
@@ -198,8 +216,9 @@ int main(int count, char **arguments)
     if (!json)
         printf("%s; kernels %s; %d threads; peak %.1f GFLOP/s, memory %.1f GB/s\n", at_cpu_name(),
                exec->kernels->name, exec->threads, rate, memory / 1e9);
-    for (size_t i = 0; all && i < sizeof shapes / sizeof *shapes; i++)
-        measure(exec, &shapes[i], rate, quick ? 0.005 : 0.1, rows);
+    size_t shape_count = asked > 0 ? asked : all ? sizeof shapes / sizeof *shapes : 0;
+    for (size_t i = 0; i < shape_count; i++)
+        measure(exec, asked > 0 ? &named[i] : &shapes[i], rate, quick ? 0.005 : 0.1, rows);
     if (json) {
         json_t *answer =
             json_pack("{s:s,s:i,s:f,s:f,s:o}", "kernels", exec->kernels->name, "threads", exec->threads,

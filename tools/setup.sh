@@ -4,7 +4,7 @@
 set -u
 
 build_packages="gcc libc6-dev make cmake ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev zlib1g-dev libedit-dev libcmocka-dev libcairo2-dev libpango1.0-dev libjpeg-dev libpng-dev"
-lint_packages="clang clang-format clang-tidy python3"
+lint_packages="clang clang-format clang-tidy python3 libsimde-dev"
 brew_packages="cmake ninja pkg-config jansson pcre2 utf8proc cmocka cairo pango jpeg-turbo libpng"
 
 have_all() {
@@ -17,6 +17,7 @@ have_all() {
     for tool in clang clang-format clang-tidy python3; do
         command -v "$tool" >/dev/null 2>&1 || return 1
     done
+    echo "#include <simde/simde-common.h>" | cc -fsyntax-only -x c - 2>/dev/null
 }
 
 wanted=${1:-build}
@@ -49,7 +50,7 @@ if command -v apt-get >/dev/null 2>&1; then
     fi
     rm -f "$log"
 elif [ "$(uname)" = Darwin ]; then
-    [ "$wanted" = lint ] && brew_packages="$brew_packages llvm"
+    [ "$wanted" = lint ] && brew_packages="$brew_packages llvm simde"
     echo "Some packages are missing. Run this line, then try again:" >&2
     echo "    brew install $brew_packages" >&2
     exit 1

@@ -15,6 +15,11 @@ typedef struct feature {
     uint64_t state;
 } feature;
 
+#ifdef AT_EMULATE_AVX512
+enum { EMULATED = 1 };
+#else
+enum { EMULATED = 0 };
+#endif
 enum { STATE_YMM = 0x6, STATE_ZMM = 0xE6, STATE_TILE = 0x60000 }; /* bits of XCR0 */
 
 static const feature features[] = {
@@ -61,8 +66,13 @@ bool at_cpu_runs_avx2(void)
 
 bool at_cpu_runs_avx512(void)
 {
-    return at_cpu_runs_avx2() &&
-           has_all((const char *const[]){"avx512f", "avx512bw", "avx512dq", "avx512vl", NULL});
+    return EMULATED || (at_cpu_runs_avx2() &&
+                        has_all((const char *const[]){"avx512f", "avx512bw", "avx512dq", "avx512vl", NULL}));
+}
+
+bool at_cpu_runs_avx512bf16(void)
+{
+    return EMULATED || (at_cpu_runs_avx512() && has_all((const char *const[]){"avx512_bf16", NULL}));
 }
 
 static char name[192];
@@ -93,6 +103,11 @@ bool at_cpu_runs_avx2(void)
 }
 
 bool at_cpu_runs_avx512(void)
+{
+    return false;
+}
+
+bool at_cpu_runs_avx512bf16(void)
 {
     return false;
 }

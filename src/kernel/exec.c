@@ -17,11 +17,15 @@ struct at_scratch {
 enum { TASK_ROWS = 224, TASK_PANELS = 8, TURNED_PANELS = 64, TASKS_A_THREAD = 4 };
 enum { INLINE_WORK = 50000, LEAST_WORK = 125000 };
 
-static const at_kernels *usable[4];
+static const at_kernels *usable[5];
 static size_t usable_count;
 
 static void find_usable(void)
 {
+#ifdef AT_HAVE_AVX512BF16
+    if (at_cpu_runs_avx512bf16())
+        usable[usable_count++] = at_avx512bf16_kernels();
+#endif
 #ifdef AT_HAVE_AVX512
     if (at_cpu_runs_avx512())
         usable[usable_count++] = at_avx512_kernels();

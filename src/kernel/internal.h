@@ -6,11 +6,13 @@
 /* What this CPU and its operating system can run (kernel/cpu.c). */
 bool at_cpu_runs_avx2(void);
 bool at_cpu_runs_avx512(void);
+bool at_cpu_runs_avx512bf16(void);
 
 /* The levels' tables (kernel/simd/table.c, once a level); which exist, the build says by AT_HAVE_AVX2 and so
  * on. */
 const at_kernels *at_avx2_kernels(void);
 const at_kernels *at_avx512_kernels(void);
+const at_kernels *at_avx512bf16_kernels(void); /* kernel/simd/gemm_dots.c */
 const at_kernels *at_neon_kernels(void);
 
 /* A table's attend_bf16 by its own widen and attend, in as much scratch (kernel/widened.c). */

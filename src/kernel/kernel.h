@@ -38,7 +38,8 @@ typedef struct at_gemm {
     const float *b;
     size_t b_row, b_panel;
     const at_bf16 *b16; /* instead of b: panels that pack_bf16 made, b_panel apart; the products and sums are
-                         * those of the numbers widened to fp32, bit for bit */
+                         * those of the numbers widened to fp32, bit for bit, unless the kernels' `dots` says
+                         * that A is rounded to bf16 too */
     float *c;
     size_t c_row;
     size_t m, n, k;
@@ -120,9 +121,10 @@ static inline size_t at_bf16_panel(size_t panel, size_t k)
 }
 
 typedef struct at_kernels {
-    const char *name; /* "ref", "avx2", "avx512", "neon" */
+    const char *name; /* "ref", "avx2", "avx512", "avx512bf16", "neon" */
     size_t panel;     /* columns of a packed panel */
     size_t tile;      /* rows that the product takes at a time: a good unit to cut m by */
+    bool dots;        /* products with b16 take the CPU's dot products of bf16, sums in fp32 */
 
     /* panels [p0,p1) of B (k,n), element (l,j) at b[l*b_row + j*b_col]; panel p at out + p*k*panel */
     void (*pack)(float *out, const float *b, size_t b_row, size_t b_col, size_t k, size_t n, size_t p0,

@@ -237,25 +237,24 @@ static void multiply_strip(const strip *s, size_t rows, int panels)
 }
 
 /* What follows the last product, while the strip's part of C is in the first cache. */
-static void finish_strip(const strip *s, size_t rows, size_t columns)
+void AT_SIMD_NAME(gemm_finish)(const at_gemm *g, size_t i, size_t j, size_t rows, size_t columns)
 {
-    const at_gemm *g = s->g;
     bool relu = g->activation == AT_RELU, simple = relu || g->activation == AT_LINEAR;
     const float *residual = simple ? g->residual : NULL;
     for (size_t r = 0; r < rows; r++) {
-        size_t at = (s->i + r) * g->c_row + s->j;
-        for (size_t j = 0; j < columns; j += AT_VEC) {
-            size_t lanes = vec_lanes(columns - j);
-            at_vec sum = vec_load_n(g->c + at + j, lanes);
+        size_t at = (i + r) * g->c_row + j;
+        for (size_t x = 0; x < columns; x += AT_VEC) {
+            size_t lanes = vec_lanes(columns - x);
+            at_vec sum = vec_load_n(g->c + at + x, lanes);
             if (g->bias)
-                sum = vec_add(sum, vec_load_n(g->bias + s->j + j, lanes));
+                sum = vec_add(sum, vec_load_n(g->bias + j + x, lanes));
             if (g->before)
-                vec_store_n(g->before + at + j, sum, lanes);
+                vec_store_n(g->before + at + x, sum, lanes);
             if (relu)
                 sum = vec_max(vec_zero(), sum); /* in this order NaN comes through */
             if (residual)
-                sum = vec_add(sum, vec_load_n(residual + at + j, lanes));
-            vec_store_n(g->c + at + j, sum, lanes);
+                sum = vec_add(sum, vec_load_n(residual + at + x, lanes));
+            vec_store_n(g->c + at + x, sum, lanes);
         }
         if (simple)
             continue;
@@ -331,7 +330,7 @@ static void multiply_and_finish(const strip *s, size_t rows, int panels)
     else
         multiply_strip(s, rows, panels);
     if (s->last && (g->bias || g->before || g->residual || g->activation != AT_LINEAR))
-        finish_strip(s, rows, panels == 1 ? s->width : (size_t)panels * PANEL);
+        AT_SIMD_NAME(gemm_finish)(g, s->i, s->j, rows, panels == 1 ? s->width : (size_t)panels * PANEL);
 }
 
 /* One block of k against rows of one short strip. */

@@ -68,4 +68,7 @@ typedef struct at_tile {
 } at_tile;
 
 void AT_SIMD_NAME(tile_multiply)(const at_tile *t);
+
+/* Bias, activation and residual of these rows and columns of C, once their sums stand there. */
+void AT_SIMD_NAME(gemm_finish)(const at_gemm *g, size_t i, size_t j, size_t rows, size_t columns);
 #endif

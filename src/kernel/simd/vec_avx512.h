@@ -1,7 +1,9 @@
 /* kernel/simd/vec_avx512.h - the verbs of simd.h in AVX-512 (F, BW, DQ, VL). */
 #ifndef AT_KERNEL_SIMD_VEC_AVX512_H
 #define AT_KERNEL_SIMD_VEC_AVX512_H
+#ifndef AT_EMULATE_AVX512 /* or else the build includes tests/emulate/avx512.h */
 #include <immintrin.h>
+#endif
 
 typedef __m512 at_vec;
 typedef __m512i at_uvec;
@@ -329,6 +331,20 @@ AT_INLINE void vec_pairs(const at_bf16 *p, at_vec *first, at_vec *second)
     *first = vec_of_bits(_mm512_slli_epi32(both, 16));
     *second = vec_of_bits(_mm512_and_si512(both, _mm512_set1_epi32((int)0xFFFF0000u)));
 }
+
+/* AT_VEC pairs as they lie. */
+AT_INLINE at_uvec uvec_load_pairs(const at_bf16 *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+#ifdef AT_SIMD_DOTS
+/* sum + both products of each pair of bf16 */
+AT_INLINE at_vec vec_dot_pairs(at_uvec a, at_uvec b, at_vec sum)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+}
+#endif
 
 AT_INLINE at_uvec uvec_bf16(at_vec v)
 {

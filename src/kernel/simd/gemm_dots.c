@@ -1,0 +1,209 @@
+#include <pthread.h>
+#include <string.h>
+#include "kernel/internal.h"
+#include "kernel/simd/tile.h"
+
+/* Products with B in bf16 on CPUs that multiply pairs of such numbers and add both in one instruction: twice
+ * the arithmetic of a multiply-add in fp32. A is rounded to bf16 strip by strip; sums are fp32. All else is
+ * the avx512 level's, whose name this file is compiled under.
+ *
+ * An output is one chain of dot products over pairs of k, in order, in whatever strip, task or thread. The
+ * instruction takes denormal numbers for zeros, whatever the CPU is set to. */
+enum { K_BLOCK = 512, GROUP = 96 / ROWS, STRIP = ROWS * K_BLOCK / 2 };
+
+/* A sum waits for its last dot product: few rows take several panels together, as in gemm.c. */
+enum { SHORT = 3, WIDEST = 4 };
+static const int together[] = {1, WIDEST, 2, 2};
+
+typedef struct strip {
+    const at_gemm *g;
+    const uint32_t *a; /* pairs of A, ROWS of them a step of k */
+    const at_bf16 *b;  /* first panel, first pair of the block */
+    size_t i, j, width, pairs;
+    bool fresh;
+} strip;
+
+/* Lanes of vector v (of all panels) that are columns of C. */
+AT_INLINE size_t lanes_of(const strip *s, int v)
+{
+    size_t begin = (size_t)v * AT_VEC;
+    return s->width <= begin ? 0 : vec_lanes(s->width - begin);
+}
+
+/* rows and panels are constants where this is inlined. */
+__attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const strip *s, const int rows,
+                                                                  const int panels)
+{
+    const at_gemm *g = s->g;
+    const int vecs = panels * VECS;
+    float *c = g->c + s->i * g->c_row + s->j;
+    at_vec sum[ROWS * VECS];
+#pragma GCC unroll 32
+    for (int x = 0; x < rows * vecs; x++) {
+        float *at = c + (size_t)(x / vecs) * g->c_row + (size_t)(x % vecs) * AT_VEC;
+        sum[x] = s->fresh ? vec_zero() : vec_load_n(at, lanes_of(s, x % vecs));
+    }
+    const uint32_t *a = s->a;
+    const at_bf16 *b = s->b;
+    for (size_t l = 0; l < s->pairs; l++, a += ROWS, b += 2 * PANEL) {
+        at_uvec in[WIDEST * VECS];
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs; v++)
+            in[v] = uvec_load_pairs(b + (size_t)(v / VECS) * g->b_panel + (size_t)(v % VECS) * 2 * AT_VEC);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            at_uvec x = uvec_set(a[r]);
+#pragma GCC unroll 16
+            for (int v = 0; v < vecs; v++)
+                sum[r * vecs + v] = vec_dot_pairs(x, in[v], sum[r * vecs + v]);
+        }
+    }
+#pragma GCC unroll 32
+    for (int x = 0; x < rows * vecs; x++)
+        vec_store_n(c + (size_t)(x / vecs) * g->c_row + (size_t)(x % vecs) * AT_VEC, sum[x],
+                    lanes_of(s, x % vecs));
+}
+
+AT_INLINE void multiply_few(const strip *s, const int rows, const int wide, int panels)
+{
+    if (panels == wide)
+        multiply(s, rows, wide);
+    else
+        multiply(s, rows, 1);
+}
+
+static void multiply_strip(const strip *s, size_t rows, int panels)
+{
+    switch (rows) {
+    case 1:
+        multiply_few(s, 1, WIDEST, panels);
+        break;
+    case 2:
+        multiply_few(s, 2, 2, panels);
+        break;
+    case 3:
+        multiply_few(s, 3, 2, panels);
+        break;
+    case 4:
+        multiply(s, 4, 1);
+        break;
+    case 5:
+        multiply(s, 5, 1);
+        break;
+    case 6:
+        multiply(s, 6, 1);
+        break;
+    case 7:
+        multiply(s, 7, 1);
+        break;
+    case 8:
+        multiply(s, 8, 1);
+        break;
+    case 9:
+        multiply(s, 9, 1);
+        break;
+    case 10:
+        multiply(s, 10, 1);
+        break;
+    case 11:
+        multiply(s, 11, 1);
+        break;
+    case 12:
+        multiply(s, 12, 1);
+        break;
+    case 13:
+        multiply(s, 13, 1);
+        break;
+    case 14:
+        multiply(s, 14, 1);
+        break;
+    default:
+        AT_ASSERT(rows <= ROWS);
+    }
+}
+
+/* k numbers of each row of a strip, from l on, as pairs: ROWS a step. The partner of an odd last one is 0. */
+static void narrow_strip(uint32_t *to, const at_gemm *g, size_t i, size_t rows, size_t l, size_t k)
+{
+    at_bf16 line[GROUP * K_BLOCK];
+    for (size_t r = 0; r < rows; r++) {
+        const float *a = g->a + (i + r) * g->a_row + l * g->a_col;
+        if (g->a_col == 1) {
+            for (size_t x = 0; x < k; x += AT_VEC)
+                vec_narrow_n(line + x, vec_load_n(a + x, vec_lanes(k - x)), vec_lanes(k - x));
+        } else {
+            for (size_t x = 0; x < k; x++)
+                line[x] = at_f32_to_bf16(a[x * g->a_col]);
+        }
+        if (k % 2)
+            line[k] = 0;
+        for (size_t x = 0; x < (k + 1) / 2; x++)
+            memcpy(to + x * ROWS + r, line + 2 * x, sizeof *to);
+    }
+}
+
+/* Strips t0 … t1-1 against all panels over one block of k. */
+static void multiply_group(strip *s, const at_cut *c, size_t t0, size_t t1, size_t l, size_t n0, size_t n1,
+                           const uint32_t *narrow, bool last)
+{
+    const at_gemm *g = s->g;
+    bool finish = last && (g->bias || g->before || g->residual || g->activation != AT_LINEAR);
+    size_t rows = strip_rows(c, t0), wide = t1 - t0 == 1 && rows <= SHORT ? (size_t)together[rows] : 1;
+    for (size_t j = n0; j < n1;) {
+        size_t panels = n1 - j >= wide * PANEL ? wide : 1;
+        s->j = j;
+        s->width = n1 - j < panels * PANEL ? n1 - j : panels * PANEL;
+        s->b = g->b16 + j / PANEL * g->b_panel + l * PANEL; /* l is even: a block begins with a pair */
+        for (size_t t = t0; t < t1; t++) {
+            s->i = strip_begin(c, t);
+            s->a = narrow + (t - t0) * STRIP;
+            multiply_strip(s, strip_rows(c, t), (int)panels);
+            if (finish)
+                AT_SIMD_NAME(gemm_finish)(g, s->i, j, strip_rows(c, t), s->width);
+        }
+        j += panels * PANEL;
+    }
+}
+
+static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
+{
+    if (!g->b16) {
+        AT_SIMD_NAME(kernels)()->gemm(g, m0, m1, n0, n1);
+        return;
+    }
+    if (m0 >= m1 || n0 >= n1)
+        return;
+    _Alignas(64) uint32_t narrow[GROUP * STRIP];
+    at_cut c = cut_rows(m0, m1);
+    /* A lone strip takes all the room, so that its panels are long streams out of memory. */
+    size_t block = c.strips == 1 ? GROUP * K_BLOCK : K_BLOCK;
+    strip s = {.g = g};
+    for (size_t t0 = 0; t0 < c.strips; t0 += GROUP) {
+        size_t t1 = c.strips - t0 < GROUP ? c.strips : t0 + GROUP;
+        for (size_t l = 0; l == 0 || l < g->k; l += block) {
+            size_t k = g->k - l < block ? g->k - l : block;
+            for (size_t t = t0; t < t1; t++)
+                narrow_strip(narrow + (t - t0) * STRIP, g, strip_begin(&c, t), strip_rows(&c, t), l, k);
+            s.pairs = (k + 1) / 2;
+            s.fresh = l == 0 && !g->accumulate;
+            multiply_group(&s, &c, t0, t1, l, n0, n1, narrow, l + k == g->k);
+        }
+    }
+}
+
+static at_kernels table;
+
+static void fill(void)
+{
+    table = *AT_SIMD_NAME(kernels)();
+    table.name = AT_SIMD_TEXT "bf16";
+    table.dots = true;
+    table.gemm = gemm;
+}
+
+const at_kernels *at_avx512bf16_kernels(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fill);
+    return &table;
+}
