@@ -61,15 +61,20 @@ static at_attend head_of(const attention *s, size_t b, size_t h)
     a.lse = s->lse + q0 * a.lse_stride + h;
     if (s->caches) {
         const at_cached_keys *cache = &s->caches[b];
-        if (cache->k16) {
-            a.k16 = cache->k16 + group * s->key_width;
-            a.v16 = cache->v16 + group * s->value_width;
-        } else {
-            a.k = cache->k + group * s->key_width;
-            a.v = cache->v + group * s->value_width;
+        size_t first = group * (cache->capacity ? cache->capacity : 1);
+        if (cache->capacity) {
+            a.k_stride = s->key_width;
+            a.v_stride = s->value_width;
         }
-        a.rows = s->caches[b].rows;
-        a.keys = s->caches[b].length;
+        if (cache->k16) {
+            a.k16 = cache->k16 + first * s->key_width;
+            a.v16 = cache->v16 + first * s->value_width;
+        } else {
+            a.k = cache->k + first * s->key_width;
+            a.v = cache->v + first * s->value_width;
+        }
+        a.rows = cache->rows;
+        a.keys = cache->length;
         if (!spec->past)
             a.past = spec->causal ? (int64_t)a.keys - (int64_t)a.queries : 0;
     } else {

@@ -51,8 +51,10 @@ at_var *at_attention(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_at
 
 /* Keys and values that a running model has cached, one a sequence. */
 typedef struct at_cached_keys {
-    const float *k, *v;       /* rows of width G*K and G*W */
+    const float *k, *v;
     const at_bf16 *k16, *v16; /* or these: in all caches of a call, or in none */
+    size_t capacity;          /* (G, capacity, K) and (G, capacity, W): a head's rows are one stream out of
+                               * memory; 0: rows of width G*K and G*W */
     const int32_t *rows;      /* (length) row numbers; NULL: 0, 1, … */
     size_t length;
 } at_cached_keys;

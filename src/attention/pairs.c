@@ -151,7 +151,8 @@ void at_pairs_trace(at_tape *tape, const at_var *weights, const at_pairs *pairs,
     }
 }
 
-at_var *at_pairs_gather(at_tape *tape, const at_cached_keys *caches, size_t count, size_t width, bool values)
+at_var *at_pairs_gather(at_tape *tape, const at_cached_keys *caches, size_t count, size_t heads, size_t width,
+                        bool values)
 {
     size_t total = 0;
     for (size_t b = 0; b < count; b++)
@@ -161,8 +162,11 @@ at_var *at_pairs_gather(at_tape *tape, const at_cached_keys *caches, size_t coun
     for (size_t b = 0; b < count && out; b++) {
         const at_cached_keys *c = &caches[b];
         const float *from = values ? c->v : c->k;
-        for (size_t i = 0; i < c->length; i++, to += width)
-            memcpy(to, from + (c->rows ? (size_t)c->rows[i] : i) * width, width * sizeof *to);
+        size_t parts = c->capacity ? heads : 1, part = width / parts;
+        for (size_t i = 0; i < c->length * parts; i++, to += part) {
+            size_t row = c->rows ? (size_t)c->rows[i / parts] : i / parts;
+            memcpy(to, from + (i % parts * c->capacity + row) * part, part * sizeof *to);
+        }
     }
     return out;
 }

@@ -72,7 +72,8 @@ void at_pairs_trace(at_tape *tape, const at_var *weights, const at_pairs *pairs,
                     int layer);
 
 /* Cached keys or values of a running model, laid together: (sum of lengths, width), and as sequences. */
-at_var *at_pairs_gather(at_tape *tape, const at_cached_keys *caches, size_t count, size_t width, bool values);
+at_var *at_pairs_gather(at_tape *tape, const at_cached_keys *caches, size_t count, size_t heads, size_t width,
+                        bool values);
 bool at_pairs_lengths(at_tape *tape, const at_cached_keys *caches, size_t count, at_rows *rows);
 
 extern const at_op *const at_pair_ops[]; /* of pairs.h and score.h */

@@ -48,7 +48,8 @@ static at_var *attend(work *w)
 static at_status run_once(void *context)
 {
     work *w = context;
-    if (w->narrow.q) {
+    if (w->narrow.q &&
+        w->shape->queries > 1) { /* decoding looks at caches in bf16, as a running model does */
         at_status st = at_attend_bf16(w->exec, &w->spec, &w->narrow);
         return st == AT_OK && w->backward ? at_attend_bf16_backward(w->exec, &w->spec, &w->narrow) : st;
     }
@@ -113,7 +114,8 @@ static at_status lay_out(work *w, at_arena *arena, uint64_t seed)
     }
     for (size_t b = 0; b < s->sequences; b++) {
         size_t start = b * s->keys * s->heads * s->width;
-        w->caches[b] = (at_cached_keys){.k = w->k + start, .v = w->v + start, .length = s->keys};
+        w->caches[b] =
+            (at_cached_keys){.k = w->k + start, .v = w->v + start, .capacity = s->keys, .length = s->keys};
     }
     w->spec = (at_attend_spec){.heads = s->heads,
                                .groups = s->heads,
@@ -150,6 +152,11 @@ static at_status lay_out_bf16(work *w, at_arena *arena, at_exec *exec)
                                     .d_q = out + queries,
                                     .d_k = out + 2 * queries,
                                     .d_v = out + 2 * queries + keys};
+    for (size_t b = 0; b < s->sequences; b++) {
+        size_t start = b * s->keys * s->heads * s->width;
+        w->caches[b].k16 = w->narrow.k + start;
+        w->caches[b].v16 = w->narrow.v + start;
+    }
     return AT_OK;
 }
 

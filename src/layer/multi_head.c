@@ -137,8 +137,8 @@ at_var *at_heads_attend_cached(at_tape *tape, const at_multi_head_weights *weigh
         int32_t queries = spec->queries.offsets[b + 1] - spec->queries.offsets[b];
         starts[b] = spec->causal ? (int32_t)caches[b].length - queries : 0;
     }
-    at_var *k = at_pairs_gather(tape, caches, count, key_width, false);
-    at_var *v = at_pairs_gather(tape, caches, count, value_width, true);
+    at_var *k = at_pairs_gather(tape, caches, count, spec->groups, key_width, false);
+    at_var *v = at_pairs_gather(tape, caches, count, spec->groups, value_width, true);
     return by_pairs(tape, weights, q, k, v, &whole, spec->past ? spec->past : starts);
 }
 

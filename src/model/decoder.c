@@ -245,13 +245,10 @@ static at_var *decode(const at_model *model, at_tape *tape, const at_batch *batc
     return run(model, &pass, batch->target_in);
 }
 
-static void state_shape(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
-                        size_t *cross_width)
+static void state_shape(const at_model *model, at_state_shape *self, at_state_shape *cross)
 {
-    const at_stack *stack = &((const net *)model->net)->stack;
-    *self_blocks = at_stack_state_blocks(stack);
-    *self_width = at_stack_state_width(stack);
-    *cross_blocks = *cross_width = 0;
+    *self = at_stack_state_shape(&((const net *)model->net)->stack);
+    *cross = (at_state_shape){0};
 }
 
 static at_var *state_step(const at_model *model, at_tape *tape, at_state *state, const int *slots,

@@ -58,6 +58,11 @@ struct at_graph;
  * encoder alone:   encode, loss, pool; classify for labels; layer; output if it has logits of pieces. */
 typedef enum at_family_kind { AT_ENCODER_DECODER, AT_DECODER_ONLY, AT_ENCODER_ONLY } at_family_kind;
 
+/* What a pool of rows of a running model holds: `blocks` arrays of (heads, rows, width). All 0: nothing. */
+typedef struct at_state_shape {
+    size_t blocks, heads, width;
+} at_state_shape;
+
 /* A picture's tokens: the class token, where there is one, then patches row by row. */
 typedef struct at_patch_grid {
     size_t down, across;
@@ -92,8 +97,7 @@ typedef struct at_family {
     at_var *(*layer)(const at_model *model, at_tape *tape, const at_batch *batch, size_t layer);
     /* Running (model/state.h): sizes of the state; keeps what cross attention needs of memory for the new
      * sources; new rows for slots -> (rows, D). */
-    void (*state_shape)(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
-                        size_t *cross_width);
+    void (*state_shape)(const at_model *model, at_state_shape *self, at_state_shape *cross);
     size_t (*state_begin)(const at_model *model); /* numbers kept of a source beside rows; NULL: none */
     /* Whether slots may drop their oldest rows and go on (at_state_drop_oldest): places are told by distance,
      * or not at all. NULL: they may not. */

@@ -275,14 +275,11 @@ static at_status build(at_model *model)
 
 /* ---------------------------------------------------------------- the family's row */
 
-static void state_shape(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
-                        size_t *cross_width)
+static void state_shape(const at_model *model, at_state_shape *self, at_state_shape *cross)
 {
     const at_rnn_sizes *s = &((const at_rnn_net *)model->net)->sizes;
-    *self_blocks = 1;
-    *self_width = s->row;
-    *cross_blocks = s->values ? 2 : 0;
-    *cross_width = s->keys > s->values ? s->keys : s->values;
+    *self = (at_state_shape){1, 1, s->row};
+    *cross = (at_state_shape){s->values ? 2 : 0, 1, s->keys > s->values ? s->keys : s->values};
 }
 
 static size_t state_begin(const at_model *model)

@@ -238,7 +238,7 @@ static at_attend_spec attend_spec(const running *r, at_attention_kind kind, size
                             .layer = (int)layer};
 }
 
-/* Of a row of keys or values in a state. */
+/* Of a row of keys or values, all heads together. */
 static size_t state_width(const at_stack_spec *spec)
 {
     return spec->width / spec->heads * groups_of(spec);
@@ -252,7 +252,7 @@ static size_t blocks_of_layer(const at_stack_spec *spec)
 static at_cached_keys cached_keys(const running *r, at_cache cache, size_t layer)
 {
     size_t each = blocks_of_layer(r->spec), first = layer * each;
-    at_cached_keys keys = {.rows = cache.rows, .length = cache.length};
+    at_cached_keys keys = {.capacity = cache.capacity, .rows = cache.rows, .length = cache.length};
     if (cache.block16) {
         keys.k16 = cache.block16[first];
         keys.v16 = cache.block16[first + each - 1];
@@ -367,14 +367,12 @@ at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x
 
 /* ---------------------------------------------------------------- state */
 
-size_t at_stack_state_blocks(const at_stack *stack)
+at_state_shape at_stack_state_shape(const at_stack *stack)
 {
-    return blocks_of_layer(&stack->spec) * stack->spec.layers;
-}
-
-size_t at_stack_state_width(const at_stack *stack)
-{
-    return state_width(&stack->spec);
+    const at_stack_spec *spec = &stack->spec;
+    return (at_state_shape){.blocks = blocks_of_layer(spec) * spec->layers,
+                            .heads = groups_of(spec),
+                            .width = spec->width / spec->heads};
 }
 
 void at_stack_state_source(const at_stack *stack, at_tape *tape, at_state *state, at_var *memory,

@@ -137,8 +137,7 @@ void at_stack_free(at_stack *stack);
 at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x);
 
 /* Running. Blocks that a layer fills in a pool: keys, then values; or one, when keys are the values. */
-size_t at_stack_state_blocks(const at_stack *stack);
-size_t at_stack_state_width(const at_stack *stack); /* of a row of them */
+at_state_shape at_stack_state_shape(const at_stack *stack);
 /* Keys and values of memory for the sources that at_state_encode numbers. */
 void at_stack_state_source(const at_stack *stack, at_tape *tape, at_state *state, at_var *memory,
                            const at_rows *rows, const int *sources);

@@ -6,11 +6,12 @@
 
 /* Rows that many lists may name. A row number means the same row in every block. */
 typedef struct pool {
-    void **block;                         /* (blocks) of (capacity, width) */
-    size_t blocks, width, capacity, size; /* bytes of a number: 4, or 2 in bf16 */
-    int32_t *references;                  /* (capacity) lists that name the row */
-    int32_t *free_rows;                   /* (capacity) stack */
-    size_t free_count, used;              /* rows [used, capacity) were never given out */
+    void **block; /* (blocks) of (heads, capacity, width) */
+    at_state_shape shape;
+    size_t capacity, size;   /* bytes of a number: 4, or 2 in bf16 */
+    int32_t *references;     /* (capacity) lists that name the row */
+    int32_t *free_rows;      /* (capacity) stack */
+    size_t free_count, used; /* rows [used, capacity) were never given out */
 } pool;
 
 typedef struct list { /* row numbers, in the order of positions */
@@ -44,30 +45,46 @@ struct at_state {
 
 enum { FIRST_ROWS = 256, GONE = -1 };
 
-static at_status pool_open(pool *p, size_t blocks, size_t width, bool narrow)
+static at_status pool_open(pool *p, const at_state_shape *shape, bool narrow)
 {
     p->size = narrow ? sizeof(at_bf16) : sizeof(float);
-    p->blocks = blocks;
-    p->width = width;
-    p->block = at_alloc_zero(blocks ? blocks : 1, sizeof *p->block);
+    p->shape = *shape;
+    p->block = at_alloc_zero(shape->blocks ? shape->blocks : 1, sizeof *p->block);
     return p->block ? AT_OK : AT_ENOMEM;
 }
 
 static void pool_close(pool *p)
 {
-    for (size_t i = 0; p->block && i < p->blocks; i++)
+    for (size_t i = 0; p->block && i < p->shape.blocks; i++)
         at_free_aligned(p->block[i]);
     at_free(p->block);
     at_free(p->references);
     at_free(p->free_rows);
 }
 
-/* Doubles every block. On failure the pool is as before, some blocks perhaps larger than they need be. */
+/* New blocks of so many numbers, all or none. */
+static void **larger_blocks(const pool *p, size_t numbers)
+{
+    void **block = at_alloc_zero(p->shape.blocks, sizeof *block);
+    for (size_t i = 0; block && i < p->shape.blocks; i++) {
+        block[i] = at_alloc_aligned(numbers, p->size);
+        if (block[i])
+            continue;
+        while (i-- > 0)
+            at_free_aligned(block[i]);
+        at_free(block);
+        return NULL;
+    }
+    return block;
+}
+
+/* Doubles every block. On failure the pool is as before. */
 static at_status pool_grow(pool *p)
 {
-    size_t capacity = p->capacity ? 2 * p->capacity : FIRST_ROWS, size;
-    if (!at_mul_ok(capacity, p->width, &size))
-        return at_fail(AT_ENOMEM, "state: %zu rows of %zu numbers do not fit in memory", capacity, p->width);
+    size_t capacity = p->capacity ? 2 * p->capacity : FIRST_ROWS, size, width = p->shape.width;
+    if (!at_mul_ok(capacity, p->shape.heads * width, &size))
+        return at_fail(AT_ENOMEM, "state: %zu rows of %zu numbers do not fit in memory", capacity,
+                       p->shape.heads * width);
     int32_t *references = at_realloc_array(p->references, capacity, sizeof *references);
     if (!references)
         return AT_ENOMEM;
@@ -76,15 +93,18 @@ static at_status pool_grow(pool *p)
     if (!free_rows)
         return AT_ENOMEM;
     p->free_rows = free_rows;
-    for (size_t i = 0; i < p->blocks; i++) {
-        void *bigger = at_alloc_aligned(size, p->size);
-        if (!bigger)
-            return AT_ENOMEM;
-        if (p->used > 0)
-            memcpy(bigger, p->block[i], p->used * p->width * p->size);
+    void **block = larger_blocks(p, size);
+    if (!block)
+        return AT_ENOMEM;
+    size_t row = width * p->size;
+    for (size_t i = 0; i < p->shape.blocks; i++) {
+        for (size_t h = 0; p->used > 0 && h < p->shape.heads; h++)
+            memcpy((char *)block[i] + h * capacity * row, (char *)p->block[i] + h * p->capacity * row,
+                   p->used * row);
         at_free_aligned(p->block[i]);
-        p->block[i] = bigger;
     }
+    at_free(p->block);
+    p->block = block;
     p->capacity = capacity;
     return AT_OK;
 }
@@ -138,10 +158,9 @@ static at_status new_state(const at_model *model, bool narrow, at_state **state)
     if (!s)
         return AT_ENOMEM;
     AT_ASSERT(model->family->state_step);
-    size_t self_blocks, self_width, cross_blocks, cross_width;
-    model->family->state_shape(model, &self_blocks, &self_width, &cross_blocks, &cross_width);
-    if (pool_open(&s->self, self_blocks, self_width, narrow) != AT_OK ||
-        pool_open(&s->cross, cross_blocks, cross_width, false) != AT_OK) {
+    at_state_shape self, cross;
+    model->family->state_shape(model, &self, &cross);
+    if (pool_open(&s->self, &self, narrow) != AT_OK || pool_open(&s->cross, &cross, false) != AT_OK) {
         at_state_free(s);
         return AT_ENOMEM;
     }
@@ -341,7 +360,7 @@ size_t at_state_bytes(const at_state *state)
     const pool *p[] = {&state->self, &state->cross};
     size_t bytes = 0;
     for (int i = 0; i < 2; i++)
-        bytes += p[i]->blocks * p[i]->capacity * p[i]->width * p[i]->size;
+        bytes += p[i]->shape.blocks * p[i]->shape.heads * p[i]->capacity * p[i]->shape.width * p[i]->size;
     return bytes;
 }
 
@@ -412,6 +431,7 @@ static at_cache cache_of(const pool *p, const list *l)
     bool narrow = p->size == sizeof(at_bf16);
     return (at_cache){.block = narrow ? NULL : blocks,
                       .block16 = narrow ? blocks : NULL,
+                      .capacity = p->capacity,
                       .rows = l->rows,
                       .length = l->length};
 }
@@ -450,26 +470,35 @@ at_status at_state_extend(at_state *state, int index, size_t count)
 
 float *at_state_self_row(at_state *state, size_t block, int32_t row)
 {
-    AT_ASSERT(state->self.size == sizeof(float));
-    return (float *)state->self.block[block] + (size_t)row * state->self.width;
+    AT_ASSERT(state->self.size == sizeof(float) && state->self.shape.heads == 1);
+    return (float *)state->self.block[block] + (size_t)row * state->self.shape.width;
+}
+
+/* k: of a pool in bf16. */
+static void pool_put(const pool *p, size_t block, int32_t row, const float *data, const at_kernels *k)
+{
+    size_t width = p->shape.width;
+    for (size_t h = 0; h < p->shape.heads; h++, data += width) {
+        size_t at = (h * p->capacity + (size_t)row) * width;
+        if (p->size == sizeof(at_bf16))
+            k->narrow((at_bf16 *)p->block[block] + at, data, width);
+        else
+            memcpy((float *)p->block[block] + at, data, width * sizeof *data);
+    }
 }
 
 void at_state_put_row(at_state *state, size_t block, int32_t row, const float *data, const at_kernels *k)
 {
-    const pool *p = &state->self;
-    if (p->size == sizeof(at_bf16))
-        k->narrow((at_bf16 *)p->block[block] + (size_t)row * p->width, data, p->width);
-    else
-        memcpy(at_state_self_row(state, block, row), data, p->width * sizeof *data);
+    pool_put(&state->self, block, row, data, k);
 }
 
 void at_state_put_source(at_state *state, int index, size_t block, const float *data, size_t rows)
 {
     const source *to = &state->sources[index];
-    AT_ASSERT(block < state->cross.blocks && rows == to->rows.length);
+    const at_state_shape *shape = &state->cross.shape;
+    AT_ASSERT(block < shape->blocks && rows == to->rows.length);
     for (size_t i = 0; i < rows; i++)
-        memcpy((float *)state->cross.block[block] + (size_t)to->rows.rows[i] * state->cross.width,
-               data + i * state->cross.width, state->cross.width * sizeof *data);
+        pool_put(&state->cross, block, to->rows.rows[i], data + i * shape->heads * shape->width, NULL);
 }
 
 void at_state_put_begin(at_state *state, int index, const float *data)

@@ -4,8 +4,8 @@
  *         all slots share, so a fork copies numbers, not keys; keys and values of a
  *         source are shared by all slots that look at it.
  * Owns    Pools of rows with reference counts. One state, one thread.
- * Shapes  Each pool has `blocks` arrays of (capacity, width); which is which is the family's
- *         business.
+ * Shapes  Each pool has `blocks` arrays of (heads, capacity, width), a head's rows behind each other; which
+ *         is which is the family's business. Rows come and go whole: heads*width numbers.
  * Errors  AT_ENOMEM; slots that do not exist are our bugs.
  *
  *     at_state *state;
@@ -66,7 +66,8 @@ at_var *at_state_next(const at_model *model, at_tape *tape, at_state *state, con
 typedef struct at_cache {
     const float *const *block;     /* blocks of the pool */
     const at_bf16 *const *block16; /* or these */
-    const int32_t *rows;           /* row numbers of this slot or source */
+    size_t capacity;
+    const int32_t *rows; /* row numbers of this slot or source */
     size_t length;
 } at_cache;
 
@@ -79,10 +80,10 @@ const int32_t *at_state_advance(at_tape *tape, at_state *state, const int *slots
 /* Reserves `count` rows at the end of the slot's list; their numbers are the last of
  * at_state_self(...).rows. */
 at_status at_state_extend(at_state *state, int slot, size_t count);
-float *at_state_self_row(at_state *state, size_t block, int32_t row);
-/* What a new row is: `width` numbers, rounded where the state is in bf16. */
+float *at_state_self_row(at_state *state, size_t block, int32_t row); /* of a family with one head */
+/* What a new row is, rounded where the state is in bf16. */
 void at_state_put_row(at_state *state, size_t block, int32_t row, const float *data, const at_kernels *k);
-/* Takes (rows, cross_width) of each block for source `source`, numbered in order; called block by block. */
+/* Takes (rows, heads*width) of each block for source `source`, numbered in order; called block by block. */
 void at_state_put_source(at_state *state, int source, size_t block, const float *data, size_t rows);
 /* What a family keeps of a source beside rows: state_begin(model) numbers. */
 void at_state_put_begin(at_state *state, int source, const float *data);

@@ -242,12 +242,9 @@ static at_var *decode(const at_model *model, at_tape *tape, const at_batch *batc
     return at_stack_run(&n->decoder.stack, &pass, x);
 }
 
-static void state_shape(const at_model *model, size_t *self_blocks, size_t *self_width, size_t *cross_blocks,
-                        size_t *cross_width)
+static void state_shape(const at_model *model, at_state_shape *self, at_state_shape *cross)
 {
-    const at_stack *stack = &((const net *)model->net)->decoder.stack;
-    *self_blocks = *cross_blocks = at_stack_state_blocks(stack);
-    *self_width = *cross_width = at_stack_state_width(stack);
+    *self = *cross = at_stack_state_shape(&((const net *)model->net)->decoder.stack);
 }
 
 static void state_source(const at_model *model, at_tape *tape, at_state *state, at_var *memory,

@@ -9,8 +9,7 @@
  * attention does the rest: widening is a small part of it then. */
 
 enum { FEW = 2, TILE = 128, WIDEST = 8 };
-/* Rows fetched ahead of those at work, and numbers in a line of the cache. Heads lie side by side in a row,
- * so the CPU does not guess where the next row of one begins. */
+/* Rows fetched ahead of those at work, and numbers in a line of the cache: as in attend_alone.c. */
 enum { AHEAD = 32, LINE = 32 };
 
 AT_INLINE size_t row_of(const at_attend *a, size_t s)
