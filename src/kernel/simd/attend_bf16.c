@@ -74,7 +74,7 @@ static float weigh(float *x, size_t columns, float best)
 {
     at_vec sum = vec_zero(), shift = vec_set(best == -INFINITY ? 0 : best);
     for (size_t c = 0; c < columns; c += AT_VEC) {
-        at_vec e = vec_exp(vec_sub(vec_load(x + c), shift));
+        at_vec e = vec_exp_weight(vec_sub(vec_load(x + c), shift));
         sum = vec_add(sum, e);
         vec_store(x + c, e);
     }

@@ -23,7 +23,7 @@ static float without_gradient(const float *logits, size_t n, size_t target, floa
     for (size_t i = 0; i < n; i += AT_VEC) {
         size_t lanes = vec_lanes(n - i);
         at_vec x = vec_sub(vec_load_n(logits + i, lanes), shift);
-        sum = vec_add(sum, vec_select(vec_first(lanes), vec_exp(x), vec_zero()));
+        sum = vec_add(sum, vec_select(vec_first(lanes), vec_exp_weight(x), vec_zero()));
         all = vec_add(all, vec_select(vec_first(lanes), x, vec_zero()));
     }
     double loss = log(vec_sum_double(sum)) - (1.0 - smoothing) * (double)(logits[target] - max);

@@ -12,11 +12,11 @@
 #include <math.h>
 #include "kernel/simd/simd.h"
 
-/* 1/(1 + e^-x), within 1.5e-7 */
+/* 1/(1 + e^-x), within 1.5e-7; with e = e^-|x| below 0 it is e/(1 + e) */
 AT_INLINE at_vec vec_sigmoid(at_vec x)
 {
-    at_vec one = vec_set(1.0f);
-    return vec_div(one, vec_add(one, vec_exp(vec_sub(vec_zero(), x))));
+    at_vec one = vec_set(1.0f), e = vec_exp_weight(vec_sub(vec_zero(), vec_abs(x)));
+    return vec_div(vec_select(vec_less(x, vec_zero()), e, one), vec_add(one, e));
 }
 
 /* tanh, within 1.5e-7 of its value near zero too, where 1 - 2/(e^2x + 1) has no digits left: with
@@ -24,7 +24,8 @@ AT_INLINE at_vec vec_sigmoid(at_vec x)
 AT_INLINE at_vec vec_tanh(at_vec x)
 {
     at_vec y = vec_max(vec_set(-30.0f), vec_mul(vec_set(-2.0f), vec_abs(x)));
-    at_vec n = vec_round(vec_mul(y, vec_set(1.44269504f)));
+    const at_vec large = vec_set(12582912.0f + 127.0f); /* as in vec_exp_weight */
+    at_vec t = vec_fma(y, vec_set(1.44269504f), large), n = vec_sub(t, large);
     at_vec r = vec_fma(n, vec_set(2.12194440e-4f), vec_fma(n, vec_set(-0.693359375f), y));
     at_vec q = vec_set(0x1.6a23cep-10f);
     q = vec_fma(q, r, vec_set(0x1.123a2p-7f));
@@ -32,7 +33,7 @@ AT_INLINE at_vec vec_tanh(at_vec x)
     q = vec_fma(q, r, vec_set(0x1.555492p-3f));
     q = vec_fma(q, r, vec_set(0x1.fffffcp-2f));
     q = vec_fma(vec_mul(q, r), r, r);
-    at_vec power = vec_scale2(vec_set(1.0f), n);
+    at_vec power = vec_power_of(t);
     at_vec e = vec_fma(power, q, vec_sub(power, vec_set(1.0f)));
     return vec_sign(vec_div(e, vec_add(vec_set(2.0f), e)), x);
 }
@@ -91,7 +92,7 @@ typedef struct at_normal {
 AT_INLINE at_normal vec_normal(at_vec x)
 {
     at_vec a = vec_abs(x), one = vec_set(1.0f);
-    at_vec bell = vec_exp(vec_mul(vec_mul(a, a), vec_set(-0.5f)));
+    at_vec bell = vec_exp_weight(vec_mul(vec_mul(a, a), vec_set(-0.5f)));
     at_vec t = vec_div(one, vec_fma(a, vec_set(0.3f), one));
     at_vec q = vec_set(3.84075517e-2f);
     q = vec_fma(q, t, vec_set(-1.69308199e-1f));

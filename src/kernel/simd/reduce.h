@@ -37,14 +37,14 @@ AT_INLINE double row_exp(float *out, const float *a, float max, size_t n, double
     for (; i + 2 * AT_VEC <= n; i += 2 * AT_VEC)
 #pragma GCC unroll 2
         for (size_t v = 0; v < 2; v++) {
-            at_vec x = vec_sub(vec_load(a + i + v * AT_VEC), shift), e = vec_exp(x);
+            at_vec x = vec_sub(vec_load(a + i + v * AT_VEC), shift), e = vec_exp_weight(x);
             sum[v] = vec_add(sum[v], e);
             all[v] = vec_add(all[v], x);
             vec_store(out + i + v * AT_VEC, e);
         }
     for (; i < n; i += AT_VEC) {
         size_t lanes = vec_lanes(n - i);
-        at_vec x = vec_sub(vec_load_n(a + i, lanes), shift), e = vec_exp(x);
+        at_vec x = vec_sub(vec_load_n(a + i, lanes), shift), e = vec_exp_weight(x);
         sum[0] = vec_add(sum[0], vec_select(vec_first(lanes), e, vec_zero()));
         all[0] = vec_add(all[0], vec_select(vec_first(lanes), x, vec_zero()));
         vec_store_n(out + i, e, lanes);

@@ -12,12 +12,12 @@ static float sum_exp(const float *a, float highest, size_t n)
     at_vec sum[2] = {vec_zero(), vec_zero()}, shift = vec_set(highest);
     size_t i = 0;
     for (; i + 2 * AT_VEC <= n; i += 2 * AT_VEC) {
-        sum[0] = vec_add(sum[0], vec_exp(vec_sub(vec_load(a + i), shift)));
-        sum[1] = vec_add(sum[1], vec_exp(vec_sub(vec_load(a + i + AT_VEC), shift)));
+        sum[0] = vec_add(sum[0], vec_exp_weight(vec_sub(vec_load(a + i), shift)));
+        sum[1] = vec_add(sum[1], vec_exp_weight(vec_sub(vec_load(a + i + AT_VEC), shift)));
     }
     for (; i < n; i += AT_VEC) {
         size_t lanes = vec_lanes(n - i);
-        at_vec e = vec_exp(vec_sub(vec_load_n(a + i, lanes), shift));
+        at_vec e = vec_exp_weight(vec_sub(vec_load_n(a + i, lanes), shift));
         sum[0] = vec_add(sum[0], vec_select(vec_first(lanes), e, vec_zero()));
     }
     return (float)vec_sum_double(vec_add(sum[0], sum[1]));
@@ -74,7 +74,7 @@ static void log_softmax_backward(float *d_in, const float *out, const float *d_o
     at_vec all = vec_set(vec_sum(sum));
     for (size_t i = 0; i < n; i += AT_VEC) {
         size_t lanes = vec_lanes(n - i);
-        at_vec d = vec_fnma(vec_exp(vec_load_n(out + i, lanes)), all, vec_load_n(d_out + i, lanes));
+        at_vec d = vec_fnma(vec_exp_weight(vec_load_n(out + i, lanes)), all, vec_load_n(d_out + i, lanes));
         vec_store_n(d_in + i, vec_add(vec_load_n(d_in + i, lanes), d), lanes);
     }
 }
