@@ -69,54 +69,6 @@ EMULATE __mmask16 emulate_cmplt_unsigned(__m512i a, __m512i b)
     return (__mmask16)mask;
 }
 
-EMULATE __m256i emulate_cvt_32_16(__m512i a)
-{
-    uint32_t x[16];
-    uint16_t narrow[16];
-    __m256i out;
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 16; i++)
-        narrow[i] = (uint16_t)x[i];
-    memcpy(&out, narrow, sizeof out);
-    return out;
-}
-
-EMULATE __m512i emulate_cvt_u16_32(__m256i a)
-{
-    uint16_t x[16];
-    uint32_t wide[16];
-    __m512i out;
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 16; i++)
-        wide[i] = x[i];
-    memcpy(&out, wide, sizeof out);
-    return out;
-}
-
-EMULATE __m512 emulate_cvt_32_float(__m512i a)
-{
-    int32_t x[16];
-    float f[16];
-    __m512 out;
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 16; i++)
-        f[i] = (float)x[i];
-    memcpy(&out, f, sizeof out);
-    return out;
-}
-
-EMULATE __m512 emulate_cvt_u32_float(__m512i a)
-{
-    uint32_t x[16];
-    float f[16];
-    __m512 out;
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 16; i++)
-        f[i] = (float)x[i];
-    memcpy(&out, f, sizeof out);
-    return out;
-}
-
 EMULATE __m512 emulate_scalef(__m512 a, __m512 n)
 {
     float x[16], power[16];
@@ -145,17 +97,25 @@ EMULATE __m512 emulate_shuffle_quarters(__m512 a, __m512 b, int which)
     return out;
 }
 
-EMULATE __m512d emulate_cvt_float_double(__m256 a)
-{
-    float x[8];
-    double d[8];
-    __m512d out;
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 8; i++)
-        d[i] = x[i];
-    memcpy(&out, d, sizeof out);
-    return out;
-}
+/* Each of `count` numbers as one of another type: C's conversion rounds as the instruction does. */
+#define EMULATE_CONVERSION(name, From, from, To, to, count) \
+    EMULATE To name(From a)                                 \
+    {                                                       \
+        from x[count];                                      \
+        to y[count];                                        \
+        To out;                                             \
+        memcpy(x, &a, sizeof x);                            \
+        for (int i = 0; i < count; i++)                     \
+            y[i] = (to)x[i];                                \
+        memcpy(&out, y, sizeof out);                        \
+        return out;                                         \
+    }
+
+EMULATE_CONVERSION(emulate_cvt_32_16, __m512i, uint32_t, __m256i, uint16_t, 16)
+EMULATE_CONVERSION(emulate_cvt_u16_32, __m256i, uint16_t, __m512i, uint32_t, 16)
+EMULATE_CONVERSION(emulate_cvt_32_float, __m512i, int32_t, __m512, float, 16)
+EMULATE_CONVERSION(emulate_cvt_u32_float, __m512i, uint32_t, __m512, float, 16)
+EMULATE_CONVERSION(emulate_cvt_float_double, __m256, float, __m512d, double, 8)
 
 EMULATE __m256 emulate_half(__m512 v, int half)
 {
