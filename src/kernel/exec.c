@@ -181,7 +181,9 @@ static size_t parts(size_t whole, size_t part)
     return (whole + part - 1) / part;
 }
 
-/* Cut along n first: then no two tasks read the same panels of B. A transposed A is cut along m first. */
+/* Cut along n first: then no two tasks read the same panels of B. A transposed A is copied in each task, so it
+ * is cut along m first, but where B is a plain matrix, which tasks copy too, only while tasks are not much
+ * wider than high. */
 void at_exec_gemm(at_exec *exec, const at_gemm *g)
 {
     if (!g->m || !g->n)
@@ -196,14 +198,15 @@ void at_exec_gemm(at_exec *exec, const at_gemm *g)
         run_product(&whole, 0, 0);
         return;
     }
-    bool turned = g->a_col != 1;
+    bool turned = g->a_col != 1, plain = !g->b16 && g->b_panel == kernels->panel;
     size_t down = parts(g->m, TASK_ROWS);
     size_t across = parts(g->n, (turned ? TURNED_PANELS : TASK_PANELS) * kernels->panel);
     size_t panels = parts(g->n, kernels->panel), tiles = parts(g->m, kernels->tile);
     size_t wanted = exec->threads == 1 ? 1 : (size_t)exec->threads * TASKS_A_THREAD;
     while (down * across < wanted && work / (double)(down * across) > 2 * LEAST_WORK) {
         bool more_across = 2 * across <= panels, more_down = 2 * down <= tiles;
-        if (more_down && (turned || !more_across))
+        bool want_down = turned && (!plain || 2 * (g->m / down) >= g->n / across);
+        if (more_down && (want_down || !more_across))
             down *= 2;
         else if (more_across)
             across *= 2;

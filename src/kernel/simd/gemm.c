@@ -27,11 +27,11 @@ typedef struct strip {
     size_t a_row, a_col;
     const float *b; /* first panel, first k of the block */
     size_t b_row, b_panel;
-    const at_bf16 *b16; /* instead of b, for few rows: in pairs */
-    size_t i, j;        /* where it lies in C */
-    size_t width;       /* columns of the only panel; PANEL when there are several */
-    size_t k;
-    bool first, last;     /* block of k */
+    const at_bf16 *b16;   /* instead of b, for few rows: in pairs */
+    size_t i, j;          /* where it lies in C */
+    size_t width;         /* columns of the only panel; PANEL when there are several */
+    size_t l, k;          /* block of k: from where, how much */
+    bool first, last;     /* of the blocks */
     bool few;             /* at most SHORT rows: bf16 is widened in registers */
     const float *c_ahead; /* the next strip's part of C, brought into the first cache */
     bool fetch;           /* bring what comes next of A or B into the second cache as well, a line a step: */
@@ -361,16 +361,21 @@ static void fetch_rows(strip *s, size_t rows, size_t part, size_t parts)
     s->ahead_wrap = turned ? s->ahead_step : (ptrdiff_t)LINE_BYTES - (LINE - 1) * s->ahead_step;
 }
 
-/* Likewise of the next panel of packed B. The CPU's own guess ends with every page and every block of k. */
+/* Likewise of the next panel of B. The CPU's own guess ends with every page and every block of k; rows of a
+ * plain matrix, a line of each, it does not guess at all. */
 static void fetch_panel(strip *s, size_t part, size_t parts)
 {
     const at_gemm *g = s->g;
-    size_t floats = g->b16 ? s->k * PANEL / 2 : s->k * PANEL; /* bf16: two numbers in the place of one */
-    const float *next = g->b16 ? (const void *)(s->b16 + g->b_panel) : (const void *)(s->b + g->b_panel);
+    bool packed = is_packed(g);
+    size_t lines = packed ? s->k * PANEL / (g->b16 ? 2 * LINE : LINE) : s->k, j = s->j / PANEL + 1;
     s->fetch = true;
-    s->ahead_lines = (floats / LINE + parts - 1) / parts;
-    s->ahead = next + part * s->ahead_lines * LINE;
-    s->ahead_step = s->ahead_wrap = LINE_BYTES;
+    s->ahead_lines = (lines + parts - 1) / parts;
+    s->ahead_step = s->ahead_wrap = packed ? LINE_BYTES : (ptrdiff_t)(g->b_row * sizeof(float));
+    if (g->b16)
+        s->ahead = (const void *)(g->b16 + j * g->b_panel + s->l * PANEL);
+    else
+        s->ahead = g->b + j * g->b_panel + s->l * g->b_row;
+    s->ahead += part * s->ahead_lines * ((size_t)s->ahead_step / sizeof(float));
 }
 
 /* One block of k, strip by strip. A in its own order passes by each panel of B. A transposed A comes from far
@@ -398,7 +403,7 @@ static void multiply_block(strip *s, size_t l, size_t m0, size_t m1, size_t n0, 
             s->c_ahead += here * g->c_row;
         if (t + 1 < c.strips && (turned || p == 0))
             fetch_rows(s, here, turned ? p : 0, turned ? panels : 1);
-        else if (!turned && p + 1 < panels && is_packed(g))
+        else if (!turned && p + 1 < panels && (gather || is_packed(g)))
             fetch_panel(s, t, c.strips);
         else
             s->fetch = false;
@@ -443,7 +448,6 @@ static void multiply_turned(strip *s, size_t l, size_t m0, size_t m1, size_t n0,
     at_cut c = cut_rows(m0, m1);
     s->a_row = 1;
     s->a_col = ROWS;
-    s->fetch = false;
     for (size_t t0 = 0; t0 < c.strips; t0 += GROUP) {
         size_t t1 = c.strips - t0 < GROUP ? c.strips : t0 + GROUP;
         turn_strips(turned, s, &c, l, t0, t1);
@@ -454,6 +458,9 @@ static void multiply_turned(strip *s, size_t l, size_t m0, size_t m1, size_t n0,
                 s->i = strip_begin(&c, t);
                 s->a = turned + (t - t0) * TURNED_STRIP;
                 s->c_ahead = g->c + (s->i + (t + 1 < t1 ? here : 0)) * g->c_row + j;
+                s->fetch = false;
+                if (j + PANEL < n1 && t1 - t0 > FEW_STRIPS)
+                    fetch_panel(s, t - t0, t1 - t0);
                 multiply_and_finish(s, here, 1);
             }
         }
@@ -469,6 +476,7 @@ static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
     /* Packed panels for few rows need no block of k: each is one stream out of memory. */
     size_t block = s.few && is_packed(g) ? g->k + 1 : K_BLOCK;
     for (size_t l = 0; l == 0 || l < g->k; l += block) {
+        s.l = l;
         s.k = g->k - l < block ? g->k - l : block;
         s.first = l == 0;
         s.last = l + s.k == g->k;
