@@ -56,7 +56,7 @@ HEAD = """# The ladder
 
 Multi30k German to English, test_2016_flickr, lower-cased Moses words, greedy, one seed; every rung by one program from
 `recipes/ladder/`. The first four have a published figure (bentrevett/pytorch-seq2seq: words that occur twice, 10
-epochs, hidden 512; ours keep the 8,000 commonest words, the recurrent ones are smaller and see 6 epochs). The others
+epochs, hidden 512; ours keep the 8,000 commonest words; the recurrent ones are smaller, and the GRUs see 6 epochs). The others
 are small ones (hidden 256, 4 epochs) that differ in one option each. "minutes" is training and validation on one machine that
 did other work too, so it ranks rungs only roughly. Written by `tools/ladder.py --page`; a rung without figures has not run.
 """

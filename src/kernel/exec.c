@@ -181,8 +181,8 @@ static size_t parts(size_t whole, size_t part)
     return (whole + part - 1) / part;
 }
 
-/* Cut along n first: then no two tasks read the same panels of B. A transposed A is copied in each task, so it
- * is cut along m first, but where B is a plain matrix, which tasks copy too, only while tasks are not much
+/* Cut along n first: then no two tasks read the same panels of B. A transposed A is copied in each task, so
+ * it is cut along m first, but where B is a plain matrix, which tasks copy too, only while tasks are not much
  * wider than high. */
 void at_exec_gemm(at_exec *exec, const at_gemm *g)
 {
