@@ -474,13 +474,14 @@ float *at_state_self_row(at_state *state, size_t block, int32_t row)
     return (float *)state->self.block[block] + (size_t)row * state->self.shape.width;
 }
 
-/* k: of a pool in bf16. */
+/* k may be NULL for a pool in fp32. */
 static void pool_put(const pool *p, size_t block, int32_t row, const float *data, const at_kernels *k)
 {
     size_t width = p->shape.width;
+    AT_ASSERT(k || p->size == sizeof(float));
     for (size_t h = 0; h < p->shape.heads; h++, data += width) {
         size_t at = (h * p->capacity + (size_t)row) * width;
-        if (p->size == sizeof(at_bf16))
+        if (k && p->size == sizeof(at_bf16))
             k->narrow((at_bf16 *)p->block[block] + at, data, width);
         else
             memcpy((float *)p->block[block] + at, data, width * sizeof *data);
