@@ -48,8 +48,8 @@ static at_var *attend(work *w)
 static at_status run_once(void *context)
 {
     work *w = context;
-    if (w->narrow.q &&
-        w->shape->queries > 1) { /* decoding looks at caches in bf16, as a running model does */
+    bool decoding = w->shape->queries == 1; /* looks at caches, in bf16 too, as a running model does */
+    if (w->narrow.q && !decoding) {
         at_status st = at_attend_bf16(w->exec, &w->spec, &w->narrow);
         return st == AT_OK && w->backward ? at_attend_bf16_backward(w->exec, &w->spec, &w->narrow) : st;
     }

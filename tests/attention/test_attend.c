@@ -1,5 +1,6 @@
 /* Fused attention against the same from plain products and softmax; weights on request; cached keys. */
 #include "attention/attend.h"
+#include "attention/pairs.h"
 #include <math.h>
 #include <string.h>
 #include "attention/trace.h"
@@ -315,7 +316,20 @@ static void large_scores_stay_finite(void **state)
     }
 }
 
-/* Query after query against a cache whose rows lie in any order gives what the whole sequence gives. */
+/* (rows, groups*width) to the named rows of a pool: heads side by side, or each head's `capacity` rows
+ * together. */
+static void to_pool(float *pool, const float *from, const int32_t *rows, size_t count, size_t groups,
+                    size_t width, size_t capacity)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t g = 0; g < groups; g++, from += width) {
+            size_t row = (size_t)rows[i], at = capacity ? g * capacity + row : row * groups + g;
+            memcpy(pool + at * width, from, width * sizeof *pool);
+        }
+}
+
+/* Query after query against a cache whose rows lie in any order, heads side by side or apart, gives what the
+ * whole sequence gives. */
 static void cached_equals_whole(const char *kernels)
 {
     enum { LENGTH = 7, KEY = 5, VALUE = 3, GROUPS = 2, POOL = 11 };
@@ -328,8 +342,9 @@ static void cached_equals_whole(const char *kernels)
                            .queries = {1, whole_offsets, NULL},
                            .keys = {1, whole_offsets, NULL},
                            .kind = AT_CROSS};
-    for (int64_t window = 0; window <= 3; window += 3) {
-        spec.window = window;
+    for (int variant = 0; variant < 4; variant++) {
+        size_t capacity = variant % 2 ? POOL : 0;
+        spec.window = variant / 2 * 3;
         at_trace_clear(b.trace);
         at_tape_begin(b.tape, AT_TAPE_RUN, 0, 0);
         at_var *q = at_leaf(b.tape, at_shape2(LENGTH, HEADS * KEY), b.q, NULL);
@@ -337,11 +352,11 @@ static void cached_equals_whole(const char *kernels)
         at_var *v = at_leaf(b.tape, at_shape2(LENGTH, GROUPS * VALUE), b.v, NULL);
         const at_var *want = at_attention(b.tape, q, k, v, &spec);
         float pool_k[POOL * GROUPS * KEY], pool_v[POOL * GROUPS * VALUE];
-        for (size_t i = 0; i < LENGTH; i++) {
-            memcpy(pool_k + rows[i] * GROUPS * KEY, b.k + i * GROUPS * KEY, GROUPS * KEY * sizeof(float));
-            memcpy(pool_v + rows[i] * GROUPS * VALUE, b.v + i * GROUPS * VALUE,
-                   GROUPS * VALUE * sizeof(float));
-        }
+        to_pool(pool_k, b.k, rows, LENGTH, GROUPS, KEY, capacity);
+        to_pool(pool_v, b.v, rows, LENGTH, GROUPS, VALUE, capacity);
+        at_cached_keys all = {.k = pool_k, .v = pool_v, .capacity = capacity, .rows = rows, .length = LENGTH};
+        const at_var *gathered = at_pairs_gather(b.tape, &all, 1, GROUPS, GROUPS * VALUE, true);
+        check_same_bits(gathered->data, b.v, LENGTH * GROUPS * VALUE * sizeof(float));
         static const size_t cuts[][3] = {{0, 1, 1}, {1, 2, 1}, {2, 5, 3}, {5, 7, 2}};
         for (size_t i = 0; i < 4; i++) {
             size_t first = cuts[i][0], end = cuts[i][1], count = end - first;
@@ -349,7 +364,8 @@ static void cached_equals_whole(const char *kernels)
             at_attend_spec step = spec;
             step.queries = (at_rows){1, offsets, NULL};
             step.layer = 1 + (int)i;
-            at_cached_keys cache = {.k = pool_k, .v = pool_v, .rows = rows, .length = end};
+            at_cached_keys cache = all;
+            cache.length = end;
             at_var *some =
                 at_leaf(b.tape, at_shape2((int64_t)count, HEADS * KEY), b.q + first * HEADS * KEY, NULL);
             const at_var *got =
