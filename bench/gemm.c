@@ -1,7 +1,7 @@
 /* bench/gemm.c - how near the products come to what this CPU can do.
  *
  * First the peak: multiply-adds on registers alone, on all threads. Then the products that a Transformer
- * is made of, each with B packed and with B as a plain matrix, in GFLOP/s and as a share of the peak of all
+ * is made of, each with B packed, with B as a plain matrix and with B packed in bf16, in GFLOP/s and as a share of the peak of all
  * threads; and, where the build has found oneDNN, its dnnl_sgemm in turn with ours. oneDNN's threads are
  * OpenMP's: set OMP_NUM_THREADS to the same number.
  *
@@ -23,7 +23,7 @@
 #include <dnnl.h>
 #endif
 
-enum { PACKED, PLAIN, ONEDNN, WAYS, ROUNDS = 3 };
+enum { PACKED, PLAIN, NARROW, ONEDNN, WAYS, ROUNDS = 3 };
 
 typedef struct shape {
     const char *what;
@@ -34,7 +34,7 @@ typedef struct shape {
 /* One way to a product; what it needs. */
 typedef struct product {
     at_exec *exec;
-    at_gemm ways[2]; /* PACKED, PLAIN */
+    at_gemm ways[3]; /* PACKED, PLAIN, NARROW */
     const shape *s;
     const float *a, *b;
     float *c;
@@ -108,16 +108,17 @@ static void report(const at_exec *exec, const shape *s, const double rates[WAYS]
                    json_t *rows)
 {
     if (rows) {
-        json_t *row = json_pack("{s:s,s:i,s:i,s:i,s:f,s:f,s:f}", "case", s->what, "m", (int)s->m, "k",
-                                (int)s->k, "n", (int)s->n, "packed", rates[PACKED], "plain", rates[PLAIN],
-                                "share", peak_rate > 0 ? rates[PACKED] / peak_rate : 0);
+        json_t *row =
+            json_pack("{s:s,s:i,s:i,s:i,s:f,s:f,s:f,s:f}", "case", s->what, "m", (int)s->m, "k", (int)s->k,
+                      "n", (int)s->n, "packed", rates[PACKED], "plain", rates[PLAIN], "bf16", rates[NARROW],
+                      "share", peak_rate > 0 ? rates[PACKED] / peak_rate : 0);
         if (has(exec, ONEDNN))
             json_object_set_new(row, "onednn", json_real(rates[ONEDNN]));
         json_array_append_new(rows, row);
         return;
     }
     printf("%-26s %6zu x %5zu x %5zu", s->what, s->m, s->k, s->n);
-    static const char *const names[] = {"packed", "plain", "oneDNN"};
+    static const char *const names[] = {"packed", "plain", "bf16", "oneDNN"};
     for (int way = 0; has(exec, way) && way < WAYS; way++) {
         printf("   %s %6.1f GFLOP/s", names[way], rates[way]);
         if (peak_rate > 0)
@@ -138,23 +139,31 @@ static void measure(at_exec *exec, const shape *s, double peak_rate, double slic
                  .m = s->m,
                  .n = s->n,
                  .k = s->k};
-    product p = {.exec = exec, .ways = {g, g}, .s = s, .a = a, .b = b, .c = c};
+    at_bf16 *narrow = at_alloc_aligned(at_packed_bf16_size(exec, s->k, s->n), sizeof *narrow);
+    if (!narrow)
+        exit(1);
+    product p = {.exec = exec, .ways = {g, g, g}, .s = s, .a = a, .b = b, .c = c};
     at_exec_pack(exec, packed, b, s->n, 1, s->k, s->n);
     at_gemm_packed(exec, &p.ways[PACKED], packed);
     at_gemm_plain(exec, &p.ways[PLAIN], b, s->n);
-    double best[WAYS] = {1e9, 1e9, 1e9}, flop = 2e-9 * (double)s->m * (double)s->n * (double)s->k;
+    at_exec_pack_narrow(exec, narrow, b, s->n, s->k, s->n);
+    at_gemm_packed_bf16(exec, &p.ways[NARROW], narrow);
+    double best[WAYS] = {1e9, 1e9, 1e9, 1e9}, flop = 2e-9 * (double)s->m * (double)s->n * (double)s->k;
     for (int round = 0; round < ROUNDS; round++) {
         for (int way = 0; way < WAYS; way++) {
             double took = has(exec, way) ? fastest(&p, way, slice) : 1e9;
             best[way] = took < best[way] ? took : best[way];
         }
     }
-    double rates[WAYS] = {flop / best[PACKED], flop / best[PLAIN], flop / best[ONEDNN]};
+    double rates[WAYS];
+    for (int way = 0; way < WAYS; way++)
+        rates[way] = flop / best[way];
     report(exec, s, rates, peak_rate, rows);
     at_free_aligned(a);
     at_free_aligned(b);
     at_free_aligned(c);
     at_free_aligned(packed);
+    at_free_aligned(narrow);
 }
 
 /* m x k x n as an argument says them. */

@@ -24,7 +24,7 @@ typedef struct at_bench {
     const char *only; /* the case or size that is wanted; NULL: all */
     const char *svg;  /* file for a picture, where the bench has one; NULL: none */
     uint64_t seed;
-    bool bf16; /* matrices, or queries, keys and values */
+    bool bf16; /* matrices (train: what linear layers multiply), or queries, keys and values */
     bool json;
     json_t *rows;
 } at_bench;
@@ -55,6 +55,11 @@ typedef struct at_bench_size {
     const char *family, *options;          /* instead of these: a family, its section as JSON */
     int prompt;                            /* pieces to read before writing; 0: few */
 } at_bench_size;
+
+static inline const char *at_bench_type(const at_bench *bench)
+{
+    return bench->bf16 ? "bf16" : "fp32";
+}
 
 static inline bool at_bench_is_decoder(const at_bench_size *size)
 {

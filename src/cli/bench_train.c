@@ -25,6 +25,7 @@ typedef struct work {
     size_t batch_count;
     uint64_t step;
     float smoothing;
+    bool mixed;
     size_t tokens; /* target tokens of all steps so far */
     double seconds;
 } work;
@@ -129,10 +130,14 @@ static at_status run_once(void *context)
     float tokens = (float)at_rows_total(&batch->target);
     at_loss_options how = {.smoothing = w->smoothing, .scale = 1.0f / tokens};
     at_optimiser_clear(w->optimiser);
+    at_status st = w->mixed ? at_params_shadow(&w->model->params, w->tape->exec) : AT_OK;
+    if (st != AT_OK)
+        return st;
     at_tape_begin(w->tape, AT_TAPE_TRAIN, 1, w->step++);
     w->tape->grads = w->optimiser->grads;
+    w->tape->mixed = w->mixed;
     at_tape_backward(w->tape, at_model_loss(w->model, w->tape, batch, &how, NULL));
-    at_status st = at_tape_status(w->tape);
+    st = at_tape_status(w->tape);
     if (st != AT_OK)
         return st;
     double norm = at_optimiser_norm(w->optimiser, 1.0);
@@ -160,10 +165,10 @@ static at_status measure(at_bench *bench, const at_bench_size *size, work *w)
         return st;
     double rate = (double)w->tokens / w->seconds, megabytes = (double)at_peak_rss() / 1e6;
     return at_bench_row(bench,
-                        json_pack("{s:s,s:f,s:f,s:f}", "size", size->name, "target_tokens_per_s", rate,
-                                  "step_ms", 1e3 * median, "peak_mb", megabytes),
-                        "%-5s float32  %9.0f target tokens/s  (median step %.0f ms)", size->name, rate,
-                        1e3 * median);
+                        json_pack("{s:s,s:s,s:f,s:f,s:f}", "size", size->name, "type", at_bench_type(bench),
+                                  "target_tokens_per_s", rate, "step_ms", 1e3 * median, "peak_mb", megabytes),
+                        "%-5s %s  %9.0f target tokens/s  (median step %.0f ms)", size->name,
+                        at_bench_type(bench), rate, 1e3 * median);
 }
 
 static at_status measure_size(at_bench *bench, const at_bench_size *size, work *w, at_arena *arena)
@@ -172,6 +177,7 @@ static at_status measure_size(at_bench *bench, const at_bench_size *size, work *
     bool alone = at_bench_is_decoder(size);
     at_status st = at_bench_model(bench, size, alone ? 0 : 0.3, &w->model);
     w->smoothing = alone ? 0 : 0.1f;
+    w->mixed = bench->bf16;
     if (st == AT_OK)
         st = at_optimiser_new(bench->exec, &w->model->params, &adam, &w->optimiser);
     if (st == AT_OK)

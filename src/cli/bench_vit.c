@@ -20,6 +20,7 @@ typedef struct work {
     at_tape *tape;
     at_batch batch;
     uint64_t step;
+    bool mixed;
 } work;
 
 static at_status train_once(void *context)
@@ -27,10 +28,14 @@ static at_status train_once(void *context)
     work *w = context;
     const at_loss_options how = {.scale = 1.0f / BATCH};
     at_optimiser_clear(w->optimiser);
+    at_status st = w->mixed ? at_params_shadow(&w->model->params, w->tape->exec) : AT_OK;
+    if (st != AT_OK)
+        return st;
     at_tape_begin(w->tape, AT_TAPE_TRAIN, 1, w->step++);
     w->tape->grads = w->optimiser->grads;
+    w->tape->mixed = w->mixed;
     at_tape_backward(w->tape, at_model_loss(w->model, w->tape, &w->batch, &how, NULL));
-    at_status st = at_tape_status(w->tape);
+    st = at_tape_status(w->tape);
     if (st == AT_OK)
         at_optimiser_step(w->optimiser, 3e-5, 1);
     return st;
@@ -69,21 +74,23 @@ static at_status measure(at_bench *bench, const struct size *size, work *w)
 {
     const at_optimiser_options adam = {.kind = AT_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     double train = 0, classify = 0;
+    w->mixed = bench->bf16;
     at_status st = at_optimiser_new(bench->exec, &w->model->params, &adam, &w->optimiser);
     if (st == AT_OK)
         st = at_bench_median(bench, train_once, w, &train);
     if (st == AT_OK)
-        st = at_model_pack(w->model, bench->exec);
+        st = at_bench_pack(bench, w->model);
     if (st == AT_OK)
         st = at_bench_median(bench, classify_once, w, &classify);
     if (st != AT_OK)
         return st;
     return at_bench_row(bench,
-                        json_pack("{s:s,s:f,s:f,s:f,s:f}", "size", size->name, "step_ms", 1e3 * train,
-                                  "train_pictures_per_s", BATCH / train, "classify_ms", 1e3 * classify,
-                                  "classify_pictures_per_s", BATCH / classify),
-                        "%-10s train %8.0f pictures/s (step %.0f ms), classify %8.0f pictures/s", size->name,
-                        BATCH / train, 1e3 * train, BATCH / classify);
+                        json_pack("{s:s,s:s,s:f,s:f,s:f,s:f}", "size", size->name, "type",
+                                  at_bench_type(bench), "step_ms", 1e3 * train, "train_pictures_per_s",
+                                  BATCH / train, "classify_ms", 1e3 * classify, "classify_pictures_per_s",
+                                  BATCH / classify),
+                        "%-10s %s train %8.0f pictures/s (step %.0f ms), classify %8.0f pictures/s",
+                        size->name, at_bench_type(bench), BATCH / train, 1e3 * train, BATCH / classify);
 }
 
 static at_status measure_size(at_bench *bench, const struct size *size, work *w, at_arena *arena)

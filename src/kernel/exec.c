@@ -274,6 +274,27 @@ void at_exec_pack_bf16(at_exec *exec, at_bf16 *out, const at_bf16 *b, size_t b_r
                  &p);
 }
 
+typedef struct packing_narrow {
+    const at_kernels *kernels;
+    at_bf16 *out;
+    const float *b;
+    size_t b_row, k, n;
+} packing_narrow;
+
+static void pack_panels_narrow(void *context, size_t first, size_t end, int worker AT_UNUSED)
+{
+    const packing_narrow *p = context;
+    p->kernels->pack_narrow(p->out, p->b, p->b_row, p->k, p->n, first, end);
+}
+
+void at_exec_pack_narrow(at_exec *exec, at_bf16 *out, const float *b, size_t b_row, size_t k, size_t n)
+{
+    packing_narrow p = {exec->kernels, out, b, b_row, k, n};
+    size_t panel = exec->kernels->panel;
+    at_exec_count(exec, 0, (double)(sizeof(float) + sizeof(at_bf16)) * (double)k * (double)n);
+    at_exec_rows(exec, parts(n, panel), 1 + INLINE_WORK / (panel * (k + 1)), pack_panels_narrow, &p);
+}
+
 typedef struct rounding {
     const at_kernels *kernels;
     at_bf16 *narrow; /* or */

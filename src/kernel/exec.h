@@ -51,6 +51,8 @@ void at_exec_pack(at_exec *exec, float *out, const float *b, size_t b_row, size_
 size_t at_packed_bf16_size(const at_exec *exec, size_t k, size_t n);
 void at_exec_pack_bf16(at_exec *exec, at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k,
                        size_t n);
+/* The same of a matrix in fp32, rounded to bf16: element (l,j) at b[l*b_row + j]. */
+void at_exec_pack_narrow(at_exec *exec, at_bf16 *out, const float *b, size_t b_row, size_t k, size_t n);
 /* n numbers on all threads: out = a to the nearest, ties to even. round: there and back. */
 void at_exec_narrow(at_exec *exec, at_bf16 *out, const float *a, size_t n);
 void at_exec_round_bf16(at_exec *exec, float *out, const float *a, size_t n);

@@ -134,6 +134,8 @@ typedef struct at_kernels {
      * partner of an odd last row is zeros. */
     void (*pack_bf16)(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k, size_t n,
                       size_t p0, size_t p1);
+    /* Those of fp32 rounded to bf16; element (l,j) at b[l*b_row + j] */
+    void (*pack_narrow)(at_bf16 *out, const float *b, size_t b_row, size_t k, size_t n, size_t p0, size_t p1);
     void (*widen)(float *out, const at_bf16 *a, size_t n);  /* exact */
     void (*narrow)(at_bf16 *out, const float *a, size_t n); /* to the nearest, ties to even; NaN stays NaN */
     void (*round_bf16)(float *out, const float *a, size_t n); /* there and back; out may equal a */

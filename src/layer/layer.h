@@ -58,11 +58,13 @@ bool at_panels_of(at_tape *tape, const at_param *w, at_panels *panels);
 /* The same of w as it lies, for gradients of what it multiplies; fp32 weights are read where they are: both
  * NULL. */
 bool at_panels_back(at_tape *tape, const at_param *w, at_panels *panels);
+/* Of mixed training: those of x (rows,width), rounded to bf16. */
+bool at_panels_rounded(at_tape *tape, const float *x, size_t rows, size_t width, at_panels *panels);
 void at_panels_return(at_tape *tape, at_panels *panels);
 /* Points g->b at panels; k and n must be set. */
 void at_gemm_panels(const at_exec *exec, at_gemm *g, const at_panels *panels);
-/* In mixed training a copy of x (n numbers) rounded to bf16, to be given back with at_tape_return(*borrowed);
- * otherwise x itself. NULL: see the tape. */
+/* In mixed training a copy of x (n numbers) rounded to bf16, to be given back with at_tape_return(*borrowed),
+ * unless the products round it themselves; otherwise x itself. NULL: see the tape. */
 const float *at_rounded(at_tape *tape, const float *x, size_t n, float **borrowed);
 
 extern const at_op *const at_layer_ops[];

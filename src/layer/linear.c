@@ -95,6 +95,18 @@ bool at_panels_back(at_tape *tape, const at_param *w, at_panels *panels)
     return !narrow_weights(tape, w) || pack_now(tape, w, out, in, in, 1, panels);
 }
 
+bool at_panels_rounded(at_tape *tape, const float *x, size_t rows, size_t width, at_panels *panels)
+{
+    size_t floats = (at_packed_bf16_size(tape->exec, rows, width) + 1) / 2;
+    *panels = (at_panels){.borrowed = at_tape_borrow(tape, floats)};
+    if (!panels->borrowed)
+        return false;
+    at_bf16 *to = (at_bf16 *)(void *)panels->borrowed;
+    at_exec_pack_narrow(tape->exec, to, x, width, rows, width);
+    panels->narrow = to;
+    return true;
+}
+
 void at_panels_return(at_tape *tape, at_panels *panels)
 {
     at_tape_return(tape, panels->borrowed);
@@ -111,8 +123,9 @@ void at_gemm_panels(const at_exec *exec, at_gemm *g, const at_panels *panels)
 
 const float *at_rounded(at_tape *tape, const float *x, size_t n, float **borrowed)
 {
-    *borrowed = tape->mixed ? at_tape_borrow(tape, n + 1) : NULL;
-    if (!tape->mixed)
+    bool round = tape->mixed && !tape->exec->kernels->dots;
+    *borrowed = round ? at_tape_borrow(tape, n + 1) : NULL;
+    if (!round)
         return x;
     if (*borrowed)
         at_exec_round_bf16(tape->exec, *borrowed, x, n);
@@ -150,9 +163,8 @@ static void add_to_input(at_tape *tape, const at_param *weight, const at_var *x,
 static void add_to_weight(at_tape *tape, const at_var *x, const float *d, float *d_w, size_t out)
 {
     size_t n = (size_t)x->shape.dim[0], in = (size_t)x->shape.dim[1];
-    float *borrowed;
-    const float *factor = at_rounded(tape, x->data, n * in, &borrowed);
-    if (!factor)
+    at_panels panels = {0};
+    if (tape->mixed && !at_panels_rounded(tape, x->data, n, in, &panels))
         return;
     at_gemm g = {.a = d,
                  .a_row = 1,
@@ -163,9 +175,12 @@ static void add_to_weight(at_tape *tape, const at_var *x, const float *d, float 
                  .n = in,
                  .k = n,
                  .accumulate = true};
-    at_gemm_plain(tape->exec, &g, factor, in);
+    if (panels.narrow)
+        at_gemm_panels(tape->exec, &g, &panels);
+    else
+        at_gemm_plain(tape->exec, &g, x->data, in);
     at_exec_gemm(tape->exec, &g);
-    at_tape_return(tape, borrowed);
+    at_panels_return(tape, &panels);
 }
 
 /* d (N,out), after the activation: gradients of x, w and bias. */

@@ -156,8 +156,16 @@ static void project_back(at_tape *tape, const cross_entropy *s, const factors *f
                       .n = d,
                       .k = rows,
                       .accumulate = first > 0};
-    at_gemm_plain(tape->exec, &weight, f->x + first * d, d);
+    const float *x = f->x + first * d;
+    at_panels rounded = {0};
+    if (tape->mixed && !at_panels_rounded(tape, x, rows, d, &rounded))
+        return;
+    if (rounded.narrow)
+        at_gemm_panels(tape->exec, &weight, &rounded);
+    else
+        at_gemm_plain(tape->exec, &weight, x, d);
     at_exec_gemm(tape->exec, &weight);
+    at_panels_return(tape, &rounded);
 }
 
 /* One chunk, of twins both: logits, losses, and while the logits' gradient is there, its two products. */
@@ -169,7 +177,7 @@ static void run_chunk(at_tape *tape, cross_entropy *s, const factors *f, size_t 
     at_exec_rows(tape->exec, rows, 8, s->twins > 0 ? twin_rows : loss_rows, s);
     if (!s->d_x)
         return;
-    if (tape->mixed)
+    if (tape->mixed && !tape->exec->kernels->dots)
         at_exec_round_bf16(tape->exec, s->logits, s->logits, copies * rows * v);
     for (size_t c = 0; c < copies; c++)
         project_back(tape, s, f, c * half + s->first, rows, s->logits + c * rows * v);

@@ -120,6 +120,12 @@ static void panels_hold_pairs_and_zeros(void **state)
             kernels->pack_bf16(across, turned, 1, k, k, N, 0, 1);
             kernels->pack_bf16(across, turned, 1, k, k, N, 1, b.panels);
             check_same_bits(across, b.packed, b.panels * size * sizeof *across);
+            at_bf16 *spread = narrow_block(2 * k * N); /* neighbours in neither direction */
+            for (size_t i = 0; i < k * N; i++)
+                spread[2 * i] = b.plain[i];
+            kernels->pack_bf16(across, spread, 2 * N, 2, k, N, 0, b.panels);
+            check_same_bits(across, b.packed, b.panels * size * sizeof *across);
+            guard_free(spread);
             for (size_t x = 0; x < b.panels * size; x++) {
                 size_t i = x % size / (2 * panel) * 2 + x % 2, j = x / size * panel + x / 2 % panel;
                 assert_int_equal(across[x], i < k && j < N ? b.plain[i * N + j] : 0);
@@ -128,6 +134,56 @@ static void panels_hold_pairs_and_zeros(void **state)
             guard_free(across);
             free_matrix(&b);
         }
+}
+
+/* Panels of fp32 are those of its numbers rounded. */
+static void panels_of_fp32_are_rounded(void **state)
+{
+    (void)state;
+    static const size_t ks[] = {1, 2, 33, 64}, ns[] = {1, 16, 31, 64, 75};
+    for (size_t l = 0; l < level_count(); l++)
+        for (size_t s = 0; s < sizeof ks / sizeof *ks * (sizeof ns / sizeof *ns); s++) {
+            const at_kernels *kernels = level(l);
+            size_t k = ks[s % 4], n = ns[s / 4], panels = (n + kernels->panel - 1) / kernels->panel,
+                   count = panels * at_bf16_panel(kernels->panel, k);
+            float *b = random_block(&rng, k * n, 2);
+            at_bf16 *narrow = narrow_block(k * n), *want = narrow_block(count), *got = narrow_block(count);
+            kernels->narrow(narrow, b, k * n);
+            kernels->pack_bf16(want, narrow, n, 1, k, n, 0, panels);
+            kernels->pack_narrow(got, b, n, k, n, 0, 1);
+            kernels->pack_narrow(got, b, n, k, n, 1, panels);
+            check_same_bits(got, want, count * sizeof *got);
+            guard_free(narrow);
+            guard_free(want);
+            guard_free(got);
+            check_guard_free(b);
+        }
+}
+
+/* A transposed, and with neighbours in neither direction: the bits of the same A as it lies. */
+static void compare_transposed(const at_kernels *kernels, const at_gemm *g, const float *start)
+{
+    float *turned = check_guarded(g->m * g->k), *spread = check_guarded(2 * g->m * g->k),
+          *c = copy_block(start, g->m * g->n);
+    for (size_t i = 0; i < g->m; i++)
+        for (size_t l = 0; l < g->k; l++)
+            turned[l * g->m + i] = spread[2 * (l * g->m + i)] = g->a[i * g->k + l];
+    at_gemm other = *g;
+    other.c = c;
+    other.a = turned;
+    other.a_row = 1;
+    other.a_col = g->m;
+    kernels->gemm(&other, 0, g->m, 0, g->n);
+    check_same_bits(c, g->c, g->m * g->n * sizeof *c);
+    memcpy(c, start, g->m * g->n * sizeof *c);
+    other.a = spread;
+    other.a_row = 2;
+    other.a_col = 2 * g->m;
+    kernels->gemm(&other, 0, g->m, 0, g->n);
+    check_same_bits(c, g->c, g->m * g->n * sizeof *c);
+    check_guard_free(turned);
+    check_guard_free(spread);
+    check_guard_free(c);
 }
 
 /* Each row of the product alone, onto what stood there before it: the same bits. */
@@ -162,6 +218,7 @@ static void compare_products(const at_kernels *kernels, size_t m, const matrix *
                  .accumulate = accumulate,
                  .bias = bias};
     kernels->gemm(&g, 0, m, 0, n);
+    compare_transposed(kernels, &g, start);
     at_gemm wide = g;
     wide.b16 = NULL;
     wide.b = b->wide_packed;
@@ -306,6 +363,7 @@ int main(void)
         cmocka_unit_test(rounding_is_to_the_nearest_even),
         cmocka_unit_test(rows_of_any_length),
         cmocka_unit_test(panels_hold_pairs_and_zeros),
+        cmocka_unit_test(panels_of_fp32_are_rounded),
         cmocka_unit_test(products_are_those_of_the_widened_numbers),
         cmocka_unit_test(rounded_weights_stay_within_their_bound),
         cmocka_unit_test(nan_and_infinity_come_through),

@@ -11,6 +11,7 @@
 
 void at_ref_pack(float *out, const float *b, size_t b_row, size_t b_col, size_t k, size_t n, size_t p0,
                  size_t p1);
+void at_ref_pack_narrow(at_bf16 *out, const float *b, size_t b_row, size_t k, size_t n, size_t p0, size_t p1);
 void at_ref_pack_bf16(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k, size_t n,
                       size_t p0, size_t p1);
 void at_ref_widen(float *out, const at_bf16 *a, size_t n);

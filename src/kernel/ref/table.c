@@ -6,6 +6,7 @@ const at_kernels at_kernels_ref = {
     .tile = 4,
     .pack = at_ref_pack,
     .pack_bf16 = at_ref_pack_bf16,
+    .pack_narrow = at_ref_pack_narrow,
     .widen = at_ref_widen,
     .narrow = at_ref_narrow,
     .round_bf16 = at_ref_round_bf16,

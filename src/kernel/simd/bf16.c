@@ -1,5 +1,5 @@
 #include <string.h>
-#include "kernel/simd/simd.h"
+#include "kernel/simd/tile.h"
 
 static void widen(float *out, const at_bf16 *a, size_t n)
 {
@@ -21,36 +21,92 @@ static void round_bf16(float *out, const float *a, size_t n)
     }
 }
 
-/* One panel: columns in the inner loop where they lie side by side, else runs of each column (a transposed
- * matrix), so that both sides stay in the first cache. */
-static void pack_panel(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k, size_t width,
-                       size_t panel)
+static void store_pairs(at_bf16 *to, at_vec first, at_vec second)
 {
-    enum { RUN = 32 };
-    if (width < panel || k % 2)
-        memset(out, 0, at_bf16_panel(panel, k) * sizeof *out);
-    for (size_t l = 0; l < k; l += RUN) {
-        size_t end = k - l < RUN ? k : l + RUN;
-        if (b_col == 1) {
-            for (size_t i = l; i < end; i++)
-                for (size_t j = 0; j < width; j++)
-                    out[i / 2 * 2 * panel + 2 * j + i % 2] = b[i * b_row + j];
-            continue;
+    uvec_store((uint32_t *)(void *)to, uvec_pairs(first, second));
+}
+
+/* One panel of rows that lie as they should: two of them woven. */
+static void weave_panel(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t k, size_t width)
+{
+    for (size_t l = 0; l < k; l += 2, out += 2 * PANEL)
+#pragma GCC unroll 4
+        for (size_t v = 0; v < VECS; v++) {
+            size_t begin = v * AT_VEC, lanes = width <= begin ? 0 : vec_lanes(width - begin);
+            at_vec first = vec_widen_n(b + l * b_row + begin, lanes);
+            at_vec second = l + 1 < k ? vec_widen_n(b + (l + 1) * b_row + begin, lanes) : vec_zero();
+            store_pairs(out + 2 * begin, first, second);
         }
+}
+
+/* The same of fp32. */
+static void weave_rounded(at_bf16 *out, const float *b, size_t b_row, size_t k, size_t width)
+{
+    for (size_t l = 0; l < k; l += 2, out += 2 * PANEL)
+#pragma GCC unroll 4
+        for (size_t v = 0; v < VECS; v++) {
+            size_t begin = v * AT_VEC, lanes = width <= begin ? 0 : vec_lanes(width - begin);
+            at_vec first = vec_load_n(b + l * b_row + begin, lanes);
+            at_vec second = l + 1 < k ? vec_load_n(b + (l + 1) * b_row + begin, lanes) : vec_zero();
+            store_pairs(out + 2 * begin, vec_round_bf16(first), vec_round_bf16(second));
+        }
+}
+
+/* One panel of a transposed matrix, whose pairs are neighbours already: a square of AT_VEC pairs of AT_VEC
+ * columns at a time. */
+static void turn_panel(at_bf16 *out, const at_bf16 *b, size_t b_col, size_t k, size_t width)
+{
+    size_t whole = width == PANEL ? k / (2 * AT_VEC) * (2 * AT_VEC) : 0;
+    for (size_t l = 0; l < whole; l += 2 * AT_VEC)
+        for (size_t j = 0; j < PANEL; j += AT_VEC) {
+            at_vec v[AT_VEC];
+#pragma GCC unroll 16
+            for (size_t i = 0; i < AT_VEC; i++)
+                v[i] = vec_load((const float *)(const void *)(b + (j + i) * b_col + l));
+            vec_transpose(v);
+#pragma GCC unroll 16
+            for (size_t i = 0; i < AT_VEC; i++)
+                vec_store((float *)(void *)(out + (l / 2 + i) * 2 * PANEL + 2 * j), v[i]);
+        }
+    if (whole == k)
+        return;
+    memset(out + whole * PANEL, 0, (at_bf16_panel(PANEL, k) - whole * PANEL) * sizeof *out);
+    for (size_t j = 0; j < width; j++)
+        for (size_t l = whole; l < k; l++)
+            out[l / 2 * 2 * PANEL + 2 * j + l % 2] = b[l + j * b_col];
+}
+
+/* Any other way. */
+static void pick_panel(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k, size_t width)
+{
+    memset(out, 0, at_bf16_panel(PANEL, k) * sizeof *out);
+    for (size_t l = 0; l < k; l++)
         for (size_t j = 0; j < width; j++)
-            for (size_t i = l; i < end; i++)
-                out[i / 2 * 2 * panel + 2 * j + i % 2] = b[i * b_row + j * b_col];
-    }
+            out[l / 2 * 2 * PANEL + 2 * j + l % 2] = b[l * b_row + j * b_col];
 }
 
 static void pack_bf16(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col, size_t k, size_t n,
                       size_t p0, size_t p1)
 {
-    size_t panel = AT_SIMD_NAME(kernels)()->panel, size = at_bf16_panel(panel, k);
+    size_t size = at_bf16_panel(PANEL, k);
     for (size_t p = p0; p < p1; p++) {
-        size_t left = n - p * panel;
-        pack_panel(out + p * size, b + p * panel * b_col, b_row, b_col, k, left < panel ? left : panel,
-                   panel);
+        size_t left = n - p * PANEL, width = left < PANEL ? left : PANEL;
+        const at_bf16 *from = b + p * PANEL * b_col;
+        if (b_col == 1)
+            weave_panel(out + p * size, from, b_row, k, width);
+        else if (b_row == 1)
+            turn_panel(out + p * size, from, b_col, k, width);
+        else
+            pick_panel(out + p * size, from, b_row, b_col, k, width);
+    }
+}
+
+static void pack_narrow(at_bf16 *out, const float *b, size_t b_row, size_t k, size_t n, size_t p0, size_t p1)
+{
+    size_t size = at_bf16_panel(PANEL, k);
+    for (size_t p = p0; p < p1; p++) {
+        size_t left = n - p * PANEL;
+        weave_rounded(out + p * size, b + p * PANEL, b_row, k, left < PANEL ? left : PANEL);
     }
 }
 
@@ -60,4 +116,5 @@ void AT_SIMD_NAME(fill_bf16)(at_kernels *table)
     table->narrow = narrow;
     table->round_bf16 = round_bf16;
     table->pack_bf16 = pack_bf16;
+    table->pack_narrow = pack_narrow;
 }

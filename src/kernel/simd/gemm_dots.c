@@ -4,12 +4,15 @@
 #include "kernel/simd/tile.h"
 
 /* Products with B in bf16 on CPUs that multiply pairs of such numbers and add both in one instruction: twice
- * the arithmetic of a multiply-add in fp32. A is rounded to bf16 strip by strip; sums are fp32. All else is
- * the avx512 level's, whose name this file is compiled under.
+ * the arithmetic of a multiply-add in fp32. A block of A is rounded to bf16 for a group of strips: rows as they
+ * lie, so that their pairs are neighbours; of a transposed A the pairs of a strip's rows side by side. Sums are
+ * fp32. All else is the avx512 level's, whose name this file is compiled under.
  *
  * An output is one chain of dot products over pairs of k, in order, in whatever strip, task or thread. The
  * instruction takes denormal numbers for zeros, whatever the CPU is set to. */
-enum { K_BLOCK = 512, GROUP = 96 / ROWS, STRIP = ROWS * K_BLOCK / 2 };
+enum { K_BLOCK = 512, GROUP = 96 / ROWS };
+/* Pairs between rows: no power of two, whose rows would fight for few lines of the cache; of a strip. */
+enum { PITCH = K_BLOCK / 2 + LINE, STRIP = ROWS * PITCH };
 
 /* A sum waits for its last dot product: few rows take several panels together, as in gemm.c. */
 enum { SHORT = 3, WIDEST = 4 };
@@ -17,8 +20,9 @@ static const int together[] = {1, WIDEST, 2, 2};
 
 typedef struct strip {
     const at_gemm *g;
-    const uint32_t *a; /* pairs of A, ROWS of them a step of k */
-    const at_bf16 *b;  /* first panel, first pair of the block */
+    const uint32_t *a; /* pairs of A: of row r and pair l at a[r*a_row + l*a_col] */
+    size_t a_row, a_col;
+    const at_bf16 *b; /* first panel, first pair of the block */
     size_t i, j, width, pairs;
     bool fresh;
 } strip;
@@ -43,20 +47,26 @@ __attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const strip *s
         float *at = c + (size_t)(x / vecs) * g->c_row + (size_t)(x % vecs) * AT_VEC;
         sum[x] = s->fresh ? vec_zero() : vec_load_n(at, lanes_of(s, x % vecs));
     }
-    const uint32_t *a = s->a;
+    /* Five rows share a pointer: their offsets are what one address can express. */
+    const uint32_t *a[3] = {s->a, s->a + (rows > 5 ? 5 * s->a_row : 0),
+                            s->a + (rows > 10 ? 10 * s->a_row : 0)};
+    const size_t step = s->a_col;
     const at_bf16 *b = s->b;
-    for (size_t l = 0; l < s->pairs; l++, a += ROWS, b += 2 * PANEL) {
+    for (size_t l = 0; l < s->pairs; l++, b += 2 * PANEL) {
         at_uvec in[WIDEST * VECS];
 #pragma GCC unroll 16
         for (int v = 0; v < vecs; v++)
             in[v] = uvec_load_pairs(b + (size_t)(v / VECS) * g->b_panel + (size_t)(v % VECS) * 2 * AT_VEC);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
-            at_uvec x = uvec_set(a[r]);
+            at_uvec x = uvec_set(a[r / 5][(size_t)(r % 5) * s->a_row]);
 #pragma GCC unroll 16
             for (int v = 0; v < vecs; v++)
                 sum[r * vecs + v] = vec_dot_pairs(x, in[v], sum[r * vecs + v]);
         }
+        a[0] += step;
+        a[1] += step;
+        a[2] += step;
     }
 #pragma GCC unroll 32
     for (int x = 0; x < rows * vecs; x++)
@@ -122,24 +132,41 @@ static void multiply_strip(const strip *s, size_t rows, int panels)
     }
 }
 
-/* k numbers of each row of a strip, from l on, as pairs: ROWS a step. The partner of an odd last one is 0. */
-static void narrow_strip(uint32_t *to, const at_gemm *g, size_t i, size_t rows, size_t l, size_t k)
+/* k numbers of a row, from l on; the partner of an odd last one is 0. */
+static void narrow_row(at_bf16 *to, const float *a, size_t a_col, size_t k)
 {
-    at_bf16 line[GROUP * K_BLOCK];
-    for (size_t r = 0; r < rows; r++) {
-        const float *a = g->a + (i + r) * g->a_row + l * g->a_col;
-        if (g->a_col == 1) {
-            for (size_t x = 0; x < k; x += AT_VEC)
-                vec_narrow_n(line + x, vec_load_n(a + x, vec_lanes(k - x)), vec_lanes(k - x));
-        } else {
-            for (size_t x = 0; x < k; x++)
-                line[x] = at_f32_to_bf16(a[x * g->a_col]);
-        }
-        if (k % 2)
-            line[k] = 0;
-        for (size_t x = 0; x < (k + 1) / 2; x++)
-            memcpy(to + x * ROWS + r, line + 2 * x, sizeof *to);
+    if (a_col == 1) {
+        for (size_t x = 0; x < k; x += AT_VEC)
+            vec_narrow_n(to + x, vec_load_n(a + x, vec_lanes(k - x)), vec_lanes(k - x));
+    } else {
+        for (size_t x = 0; x < k; x++)
+            to[x] = at_f32_to_bf16(a[x * a_col]);
     }
+    if (k % 2)
+        to[k] = 0;
+}
+
+/* The rows of a strip of a transposed A lie side by side: ROWS pairs a step of k. */
+static void narrow_turned(uint32_t *to, const float *a, size_t a_col, size_t rows, size_t k)
+{
+    for (size_t l = 0; l < k; l += 2, to += ROWS) {
+        at_vec first = vec_load_n(a + l * a_col, rows);
+        at_vec second = l + 1 < k ? vec_load_n(a + (l + 1) * a_col, rows) : vec_zero();
+        uvec_store(to, uvec_pairs(vec_round_bf16(first), vec_round_bf16(second)));
+    }
+}
+
+/* Strip t's part of a block of k, from l on. */
+static void narrow_strip(strip *s, uint32_t *to, const at_cut *c, size_t t, size_t l, size_t k)
+{
+    const at_gemm *g = s->g;
+    const float *a = g->a + strip_begin(c, t) * g->a_row + l * g->a_col;
+    if (g->a_row == 1) {
+        narrow_turned(to, a, g->a_col, strip_rows(c, t), k);
+        return;
+    }
+    for (size_t r = 0; r < strip_rows(c, t); r++)
+        narrow_row((at_bf16 *)(void *)(to + r * s->a_row), a + r * g->a_row, g->a_col, k);
 }
 
 /* Strips t0 … t1-1 against all panels over one block of k. */
@@ -173,17 +200,18 @@ static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
     }
     if (m0 >= m1 || n0 >= n1)
         return;
-    _Alignas(64) uint32_t narrow[GROUP * STRIP];
+    _Alignas(64) uint32_t narrow[GROUP * STRIP + AT_VEC];
     at_cut c = cut_rows(m0, m1);
     /* A lone strip takes all the room, so that its panels are long streams out of memory. */
-    size_t block = c.strips == 1 ? GROUP * K_BLOCK : K_BLOCK;
-    strip s = {.g = g};
+    bool lone = c.strips == 1, turned = g->a_row == 1;
+    size_t block = lone ? GROUP * K_BLOCK : K_BLOCK;
+    strip s = {.g = g, .a_row = turned ? 1 : lone ? GROUP * PITCH : PITCH, .a_col = turned ? ROWS : 1};
     for (size_t t0 = 0; t0 < c.strips; t0 += GROUP) {
         size_t t1 = c.strips - t0 < GROUP ? c.strips : t0 + GROUP;
         for (size_t l = 0; l == 0 || l < g->k; l += block) {
             size_t k = g->k - l < block ? g->k - l : block;
             for (size_t t = t0; t < t1; t++)
-                narrow_strip(narrow + (t - t0) * STRIP, g, strip_begin(&c, t), strip_rows(&c, t), l, k);
+                narrow_strip(&s, narrow + (t - t0) * STRIP, &c, t, l, k);
             s.pairs = (k + 1) / 2;
             s.fresh = l == 0 && !g->accumulate;
             multiply_group(&s, &c, t0, t1, l, n0, n1, narrow, l + k == g->k);

@@ -349,6 +349,13 @@ AT_INLINE void vec_pairs(const at_bf16 *p, at_vec *first, at_vec *second)
     *second = vec_of_bits(_mm256_and_si256(both, _mm256_set1_epi32((int)0xFFFF0000u)));
 }
 
+/* vec_pairs the other way round, of numbers that bf16 can hold. */
+AT_INLINE at_uvec uvec_pairs(at_vec first, at_vec second)
+{
+    __m256i upper = _mm256_and_si256(_mm256_castps_si256(second), _mm256_set1_epi32((int)0xFFFF0000u));
+    return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(first), 16), upper);
+}
+
 AT_INLINE at_uvec uvec_bf16(at_vec v)
 {
     __m256i bits = _mm256_castps_si256(v);

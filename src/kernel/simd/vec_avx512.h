@@ -332,6 +332,13 @@ AT_INLINE void vec_pairs(const at_bf16 *p, at_vec *first, at_vec *second)
     *second = vec_of_bits(_mm512_and_si512(both, _mm512_set1_epi32((int)0xFFFF0000u)));
 }
 
+/* vec_pairs the other way round, of numbers that bf16 can hold. */
+AT_INLINE at_uvec uvec_pairs(at_vec first, at_vec second)
+{
+    __m512i upper = _mm512_and_si512(_mm512_castps_si512(second), _mm512_set1_epi32((int)0xFFFF0000u));
+    return _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(first), 16), upper);
+}
+
 /* AT_VEC pairs as they lie. */
 AT_INLINE at_uvec uvec_load_pairs(const at_bf16 *p)
 {

@@ -311,6 +311,13 @@ AT_INLINE void vec_pairs(const at_bf16 *p, at_vec *first, at_vec *second)
     *second = vec_of_bits(vandq_u32(both, vdupq_n_u32(0xFFFF0000u)));
 }
 
+/* vec_pairs the other way round, of numbers that bf16 can hold. */
+AT_INLINE at_uvec uvec_pairs(at_vec first, at_vec second)
+{
+    uint32x4_t upper = vandq_u32(vreinterpretq_u32_f32(second), vdupq_n_u32(0xFFFF0000u));
+    return vorrq_u32(vshrq_n_u32(vreinterpretq_u32_f32(first), 16), upper);
+}
+
 AT_INLINE at_uvec uvec_bf16(at_vec v)
 {
     uint32x4_t bits = vreinterpretq_u32_f32(v);
