@@ -10,7 +10,7 @@
  *
  * An output is one chain of dot products over pairs of k, in order, in whatever strip, task or thread. The
  * instruction takes denormal numbers for zeros, whatever the CPU is set to. */
-enum { K_BLOCK = 512, GROUP = 96 / ROWS };
+enum { K_BLOCK = 512, GROUP = 96 / ROWS, TURNED_AHEAD = 8 };
 /* Pairs between rows: no power of two, whose rows would fight for few lines of the cache; of a strip. */
 enum { PITCH = K_BLOCK / 2 + LINE, STRIP = ROWS * PITCH };
 
@@ -146,27 +146,34 @@ static void narrow_row(at_bf16 *to, const float *a, size_t a_col, size_t k)
         to[k] = 0;
 }
 
-/* The rows of a strip of a transposed A lie side by side: ROWS pairs a step of k. */
-static void narrow_turned(uint32_t *to, const float *a, size_t a_col, size_t rows, size_t k)
-{
-    for (size_t l = 0; l < k; l += 2, to += ROWS) {
-        at_vec first = vec_load_n(a + l * a_col, rows);
-        at_vec second = l + 1 < k ? vec_load_n(a + (l + 1) * a_col, rows) : vec_zero();
-        uvec_store(to, uvec_pairs(vec_round_bf16(first), vec_round_bf16(second)));
-    }
-}
-
-/* Strip t's part of a block of k, from l on. */
-static void narrow_strip(strip *s, uint32_t *to, const at_cut *c, size_t t, size_t l, size_t k)
+/* Rows as they lie, PITCH pairs apart. */
+static void narrow_rows(strip *s, uint32_t *to, const at_cut *c, size_t t, size_t l, size_t k)
 {
     const at_gemm *g = s->g;
     const float *a = g->a + strip_begin(c, t) * g->a_row + l * g->a_col;
-    if (g->a_row == 1) {
-        narrow_turned(to, a, g->a_col, strip_rows(c, t), k);
-        return;
-    }
     for (size_t r = 0; r < strip_rows(c, t); r++)
         narrow_row((at_bf16 *)(void *)(to + r * s->a_row), a + r * g->a_row, g->a_col, k);
+}
+
+/* Strips t0 … t1-1 of a transposed A, whose rows lie side by side: ROWS pairs a step of k. All strips of a step
+ * together, since the next one may lie pages away. */
+static void narrow_turned(const at_gemm *g, uint32_t *to, const at_cut *c, size_t t0, size_t t1, size_t l,
+                          size_t k)
+{
+    for (size_t x = 0; x < k; x += 2) {
+        const float *first = g->a + (l + x) * g->a_col, *second = first + g->a_col;
+        for (size_t y = 0; x + TURNED_AHEAD < k && y < (t1 - t0) * ROWS + LINE; y += LINE) {
+            const float *ahead = first + TURNED_AHEAD * g->a_col + strip_begin(c, t0) + y;
+            __builtin_prefetch(ahead, 0, 2);
+            __builtin_prefetch(ahead + g->a_col, 0, 2);
+        }
+        for (size_t t = t0; t < t1; t++) {
+            size_t i = strip_begin(c, t), rows = strip_rows(c, t);
+            at_vec other = x + 1 < k ? vec_load_n(second + i, rows) : vec_zero();
+            uvec_store(to + (t - t0) * STRIP + x / 2 * ROWS,
+                       uvec_pairs(vec_round_bf16(vec_load_n(first + i, rows)), vec_round_bf16(other)));
+        }
+    }
 }
 
 /* Strips t0 … t1-1 against all panels over one block of k. */
@@ -210,8 +217,10 @@ static void gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
         size_t t1 = c.strips - t0 < GROUP ? c.strips : t0 + GROUP;
         for (size_t l = 0; l == 0 || l < g->k; l += block) {
             size_t k = g->k - l < block ? g->k - l : block;
-            for (size_t t = t0; t < t1; t++)
-                narrow_strip(&s, narrow + (t - t0) * STRIP, &c, t, l, k);
+            if (turned)
+                narrow_turned(g, narrow, &c, t0, t1, l, k);
+            for (size_t t = t0; !turned && t < t1; t++)
+                narrow_rows(&s, narrow + (t - t0) * STRIP, &c, t, l, k);
             s.pairs = (k + 1) / 2;
             s.fresh = l == 0 && !g->accumulate;
             multiply_group(&s, &c, t0, t1, l, n0, n1, narrow, l + k == g->k);

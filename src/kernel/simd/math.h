@@ -107,4 +107,34 @@ AT_INLINE at_normal vec_normal(at_vec x)
     at_vec below = vec_select(vec_less(vec_zero(), x), vec_sub(one, tail), tail);
     return (at_normal){below, vec_mul(bell, vec_set(0.39894228040143268f))};
 }
+
+/* Hendrycks and Gimpel 2016, arXiv:1606.08415: 0.5 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x³), is the
+ * sigmoid of 2u, which keeps the digits of the left tail. */
+AT_INLINE at_vec vec_gelu_inner_twice(at_vec x)
+{
+    at_vec cube = vec_fma(vec_mul(x, x), vec_set(0.044715f), vec_set(1.0f));
+    return vec_mul(vec_mul(x, cube), vec_set(2 * 0.79788456080286536f));
+}
+
+/* f is a constant where this is inlined */
+AT_INLINE at_vec vec_activated(at_vec x, at_activation f)
+{
+    switch (f) {
+    case AT_RELU:
+        return vec_max(vec_zero(), x); /* in this order NaN comes through */
+    case AT_GELU:
+        return vec_mul(x, vec_normal(x).below);
+    case AT_GELU_TANH:
+        return vec_mul(x, vec_sigmoid(vec_gelu_inner_twice(x)));
+    case AT_SILU:
+        return vec_mul(x, vec_sigmoid(x));
+    case AT_TANH:
+        return vec_tanh(x);
+    case AT_SIGMOID:
+        return vec_sigmoid(x);
+    case AT_LINEAR:
+        break;
+    }
+    return x;
+}
 #endif

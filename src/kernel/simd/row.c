@@ -79,43 +79,13 @@ static void exponential(float *out, const float *a, size_t n)
         vec_store_n(out + i, vec_exp(vec_load_n(a + i, n - i)), n - i);
 }
 
-/* Hendrycks and Gimpel 2016, arXiv:1606.08415: 0.5 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x³), is the
- * sigmoid of 2u, which keeps the digits of the left tail. */
-AT_INLINE at_vec gelu_inner_twice(at_vec x)
-{
-    at_vec cube = vec_fma(vec_mul(x, x), vec_set(0.044715f), vec_set(1.0f));
-    return vec_mul(vec_mul(x, cube), vec_set(2 * 0.79788456080286536f));
-}
-
-/* f is a constant where this is inlined */
-AT_INLINE at_vec activated(at_vec x, at_activation f)
-{
-    switch (f) {
-    case AT_RELU:
-        return vec_max(vec_zero(), x); /* in this order NaN comes through */
-    case AT_GELU:
-        return vec_mul(x, vec_normal(x).below);
-    case AT_GELU_TANH:
-        return vec_mul(x, vec_sigmoid(gelu_inner_twice(x)));
-    case AT_SILU:
-        return vec_mul(x, vec_sigmoid(x));
-    case AT_TANH:
-        return vec_tanh(x);
-    case AT_SIGMOID:
-        return vec_sigmoid(x);
-    case AT_LINEAR:
-        break;
-    }
-    return x;
-}
-
 AT_INLINE void activate_all(float *out, const float *a, at_activation f, size_t n)
 {
     size_t i = 0;
     for (; i + AT_VEC <= n; i += AT_VEC)
-        vec_store(out + i, activated(vec_load(a + i), f));
+        vec_store(out + i, vec_activated(vec_load(a + i), f));
     if (i < n)
-        vec_store_n(out + i, activated(vec_load_n(a + i, n - i), f), n - i);
+        vec_store_n(out + i, vec_activated(vec_load_n(a + i, n - i), f), n - i);
 }
 
 static void activate(float *out, const float *a, at_activation f, size_t n)
@@ -148,7 +118,7 @@ static void activate(float *out, const float *a, at_activation f, size_t n)
 /* s + x s (1 - s) (2u)' with s the sigmoid of 2u; 1 - s is a sigmoid too, with all its digits. */
 AT_INLINE at_vec gelu_tanh_slope(at_vec x)
 {
-    at_vec inner = gelu_inner_twice(x), below = vec_sigmoid(inner),
+    at_vec inner = vec_gelu_inner_twice(x), below = vec_sigmoid(inner),
            above = vec_sigmoid(vec_sub(vec_zero(), inner));
     at_vec rise = vec_fma(vec_mul(x, x), vec_set(3 * 0.044715f), vec_set(1.0f));
     at_vec bend = vec_mul(vec_mul(below, above), vec_mul(rise, vec_set(2 * 0.79788456080286536f)));
