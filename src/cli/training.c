@@ -501,10 +501,11 @@ at_status at_training_prepare(at_training *t, const at_training_place *place, co
         st = choose_task(t);
     if (st == AT_OK)
         st = find_guided(t);
-    if (st == AT_OK && t->train.r_drop > 0 && t->family->loss)
-        st =
-            at_fail(AT_EARG,
-                    "option 'train.r_drop': of models that predict pieces one after the other; leave it out");
+    if (st == AT_OK && t->train.r_drop > 0 && t->family->loss &&
+        (t->family->pixels || t->data.task != AT_TASK_CLASSIFY))
+        st = at_fail(AT_EARG,
+                     "option 'train.r_drop': of models that predict pieces one after the other and of "
+                     "classifiers of texts; leave it out");
     if (st == AT_OK)
         st = at_exec_new(place->kernels, place->threads, &t->exec);
     bool pictures = t->family->pixels != NULL;

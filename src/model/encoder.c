@@ -393,7 +393,8 @@ static at_var *pooled_rows(const at_model *model, at_tape *tape, const at_rows *
     at_var *x = run(model, tape, rows, training ? h.shown : ids, 0);
     if (x && h.count) {
         double unused;
-        at_loss_options weighted = {.scale = how->scale * (float)o->mask_loss};
+        float each = how->twins > 0 ? 0.5f : 1.0f;
+        at_loss_options weighted = {.scale = each * how->scale * (float)o->mask_loss};
         *extra = hidden_loss(&h, tape, x, &weighted, &unused);
     }
     return pool(model, tape, x, rows, NULL);

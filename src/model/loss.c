@@ -265,6 +265,13 @@ typedef struct logit_loss {
     size_t n;
 } logit_loss;
 
+/* What the rows should say. */
+typedef struct wanted {
+    const int32_t *targets;
+    const float *shares; /* NULL: all of the target */
+    float *room;         /* of twins: ones (K), and room to work in */
+} wanted;
+
 static void logit_backward(at_tape *tape, const at_node *node)
 {
     const logit_loss *s = node->saved;
@@ -299,30 +306,55 @@ static double share_row(const logit_loss *s, float *row, const float *shares, si
     return sum;
 }
 
-/* shares NULL: all of the target. */
-static at_var *logit_loss_of(at_tape *tape, at_var *logits, const int32_t *targets, const float *shares,
-                             const at_loss_options *options, at_loss_report *report)
+/* The loss of row i, of twins both rows of example i; they become their gradient. */
+static double logit_row(const logit_loss *s, const wanted *want, size_t i, size_t examples, size_t classes,
+                        const at_loss_options *how)
+{
+    float *row = s->gradient + i * classes;
+    if (want->shares)
+        return share_row(s, row, want->shares + i * classes, classes, how);
+    if (how->twins <= 0)
+        return (double)s->k->cross_entropy(row, classes, (size_t)want->targets[i], how->smoothing,
+                                           how->scale);
+    at_twin_rows both = {.k = s->k,
+                         .first = row,
+                         .second = row + examples * classes,
+                         .room = want->room + classes,
+                         .ones = want->room,
+                         .pieces = classes,
+                         .target = (size_t)want->targets[i],
+                         .smoothing = how->smoothing,
+                         .weight = how->twins,
+                         .scale = how->scale};
+    return (double)at_twin_loss(&both);
+}
+
+static at_var *logit_loss_of(at_tape *tape, at_var *logits, wanted want, const at_loss_options *options,
+                             at_loss_report *report)
 {
     if (!logits || !at_expect_rank(tape, "cross-entropy", logits, 2))
         return NULL;
-    size_t n = (size_t)logits->shape.dim[0], classes = (size_t)logits->shape.dim[1];
+    bool twins = options->twins > 0;
+    size_t n = (size_t)logits->shape.dim[0], classes = (size_t)logits->shape.dim[1],
+           examples = twins ? n / 2 : n;
+    AT_ASSERT(!twins || (n % 2 == 0 && !want.shares));
     at_var *out = at_tape_value(tape, at_shape1(1));
     logit_loss *s = at_tape_saved(tape, 1, sizeof *s);
     float *gradient = at_tape_saved(tape, n * classes + 1, sizeof *gradient);
+    want.room = twins ? at_tape_saved(tape, (1 + AT_TWIN_ROOM) * classes, sizeof *want.room) : NULL;
     if (tape->status != AT_OK)
         return NULL;
+    for (size_t j = 0; twins && j < classes; j++)
+        want.room[j] = 1;
     *s = (logit_loss){tape->exec->kernels, gradient, n * classes};
+    memcpy(gradient, logits->data, n * classes * sizeof *gradient);
     double sum = 0;
-    report->tokens += n;
-    report->judged += n;
-    for (size_t i = 0; i < n; i++) {
-        float *row = gradient + i * classes;
-        AT_ASSERT(targets[i] >= 0 && (size_t)targets[i] < classes);
-        memcpy(row, logits->data + i * classes, classes * sizeof *row);
-        report->right += largest(row, classes) == (size_t)targets[i];
-        sum += shares ? share_row(s, row, shares + i * classes, classes, options)
-                      : (double)s->k->cross_entropy(row, classes, (size_t)targets[i], options->smoothing,
-                                                    options->scale);
+    report->tokens += examples;
+    report->judged += examples;
+    for (size_t i = 0; i < examples; i++) {
+        AT_ASSERT(want.targets[i] >= 0 && (size_t)want.targets[i] < classes);
+        report->right += largest(gradient + i * classes, classes) == (size_t)want.targets[i];
+        sum += logit_row(s, &want, i, examples, classes, options);
     }
     report->loss += sum;
     out->data[0] = (float)(sum * (double)options->scale);
@@ -334,7 +366,7 @@ static at_var *logit_loss_of(at_tape *tape, at_var *logits, const int32_t *targe
 at_var *at_logit_cross_entropy(at_tape *tape, at_var *logits, const int32_t *targets,
                                const at_loss_options *options, at_loss_report *report)
 {
-    return logit_loss_of(tape, logits, targets, NULL, options, report);
+    return logit_loss_of(tape, logits, (wanted){.targets = targets}, options, report);
 }
 
 at_var *at_label_loss(at_tape *tape, at_var *logits, const at_batch *batch, const at_loss_options *options,
@@ -344,7 +376,8 @@ at_var *at_label_loss(at_tape *tape, at_var *logits, const at_batch *batch, cons
         at_tape_fail(tape, AT_EARG, "a batch without labels has no loss");
         return NULL;
     }
-    return logit_loss_of(tape, logits, batch->labels, batch->shares, options, report);
+    return logit_loss_of(tape, logits, (wanted){.targets = batch->labels, .shares = batch->shares}, options,
+                         report);
 }
 
 /* ---------------------------------------------------------------- the loss of a model */
@@ -354,19 +387,19 @@ at_var *at_model_loss(const at_model *model, at_tape *tape, const at_batch *batc
 {
     const at_family *f = model->family;
     at_loss_report own = {0};
-    AT_ASSERT(!f->loss || options->twins <= 0);
-    if (f->loss) {
-        at_var *sum = f->loss(model, tape, batch, options, &own);
-        if (report)
-            *report = own;
-        return sum;
-    }
+    AT_ASSERT(options->twins <= 0 || !f->loss || (batch->labels && !f->pixels));
     at_batch twice;
     const at_batch *b = batch;
     if (options->twins > 0) {
         if (!at_twin_batch(tape, batch, &twice))
             return NULL;
         b = &twice;
+    }
+    if (f->loss) {
+        at_var *sum = f->loss(model, tape, b, options, &own);
+        if (report)
+            *report = own;
+        return sum;
     }
     if (tape->guide)
         at_guide_begin(tape->guide, &b->target, b->link_starts, b->link_keys);

@@ -48,7 +48,8 @@ bool at_twin_batch(at_tape *tape, const at_batch *batch, at_batch *twice)
                         .target = twice_rows(tape, &batch->target),
                         .source_ids = twice_ids(tape, batch->source_ids, sources),
                         .target_in = twice_ids(tape, batch->target_in, targets),
-                        .target_out = twice_ids(tape, batch->target_out, targets)};
+                        .target_out = twice_ids(tape, batch->target_out, targets),
+                        .labels = batch->labels};
     if (batch->link_starts) {
         twice->link_starts = twice_starts(tape, batch->link_starts, targets);
         twice->link_keys = twice_ids(tape, batch->link_keys, (size_t)batch->link_starts[targets]);

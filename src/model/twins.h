@@ -12,7 +12,8 @@
 #include "autograd/tape.h"
 #include "data/batch.h"
 
-/* Sequences, then the same ones again as examples of their own for dropout. False: no memory. */
+/* Sequences, then the same ones again as examples of their own for dropout; labels, like targets, stand once.
+ * False: no memory. */
 bool at_twin_batch(at_tape *tape, const at_batch *batch, at_batch *twice);
 
 enum { AT_TWIN_ROOM = 3 }; /* rows of V floats */

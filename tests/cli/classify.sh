@@ -58,7 +58,11 @@ lines "$work/out" 2
 run 0 eval --model "$work/labels" --data "$work/data" --split dev --metric labels --json --quiet
 json "$work/out" '[s["name"] for s in d["scores"]] == ["labels"]'
 holds [ "$(grep -c '"num_beams"\|"decode"' "$work/labels/config.json")" = 0 ]
-fails 1 "train.r_drop" train --recipe "$work/recipe.json" --data "$work/data" --out "$work/no" --r-drop 1
+run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/twins" --r-drop 1 --quiet
+run 0 eval --model "$work/twins" --data "$work/data" --split dev --metric accuracy --quiet
+has "$work/out" " = 1.0000"
+fails 1 "train.r_drop" train --recipe "$work/recipe.json" --data "$work/data" --out "$work/no" --r-drop 1 \
+    --set data.task=mask
 # A mean of classifiers is a classifier: its labels stay.
 run 0 average --out "$work/mean" "$work/labels" "$work/labels"
 run 0 classify --model "$work/mean" --quiet <"$work/in"

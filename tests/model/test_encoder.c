@@ -27,20 +27,21 @@ static void fill(toy_batch *b, const toy *t, learned what)
 typedef struct loss_case {
     const toy *t;
     const toy_batch *b;
+    float twins;
 } loss_case;
 
 static at_var *loss(at_tape *tape, at_var *const *x, const void *context)
 {
     (void)x;
     const loss_case *c = context;
-    const at_loss_options options = {.smoothing = 0.1f, .scale = 0.37f};
+    const at_loss_options options = {.smoothing = 0.1f, .scale = 0.37f, .twins = c->twins};
     return at_model_loss(c->t->model, tape, &c->b->batch, &options, NULL);
 }
 
 #define SMALL \
     "\"layers\": 1, \"d_model\": 6, \"ffn\": 5, \"heads\": 2, \"mask_rate\": 0.4, \"temperature\": 0.5"
 
-static void check(const char *options, learned what, bool training)
+static void check_with(const char *options, learned what, bool training, float twins)
 {
     toy t;
     toy_batch b;
@@ -52,13 +53,49 @@ static void check(const char *options, learned what, bool training)
         if (p->role == AT_PLAIN && p->shape.rank == 1)
             gradient_random(params->block + p->offset, at_shape_count(p->shape), (uint32_t)i, 0.5f);
     }
-    loss_case c = {&t, &b};
+    loss_case c = {&t, &b, twins};
     gradient_check(&(gradient_case){.name = options,
                                     .build = loss,
                                     .context = &c,
                                     .params = params,
                                     .training = training,
                                     .tolerance = 5e-3});
+    toy_close(&t);
+}
+
+static void check(const char *options, learned what, bool training)
+{
+    check_with(options, what, training, 0);
+}
+
+/* Each text twice, under masks of its own. */
+static void gradients_of_twins(void **state)
+{
+    (void)state;
+    check_with("{" SMALL ", \"pooling\": \"mean\", \"dropout\": 0.3, \"word_dropout\": 0.2}", LABELS, true,
+               3);
+    check_with("{" SMALL ", \"mask_loss\": 0.7, \"attention_dropout\": 0.2, \"dropout\": 0.1}", LABELS, true,
+               0.6f);
+}
+
+/* Without dropout both passes agree and bind nothing: the loss is the single one, and so is the count. */
+static void twins_that_agree_are_one(void **state)
+{
+    (void)state;
+    toy t;
+    toy_batch b;
+    toy_open(&t, &(toy_spec){.family = "encoder", .options = "{}", .labels = CLASSES, .seed = 3});
+    fill(&b, &t, LABELS);
+    at_loss_report report[2];
+    for (int i = 0; i < 2; i++) {
+        const at_loss_options how = {.smoothing = 0.1f, .scale = 0.5f, .twins = i ? 5 : 0};
+        at_tape_begin(t.tape, AT_TAPE_TRAIN, 9, 1);
+        assert_non_null(at_model_loss(t.model, t.tape, &b.batch, &how, &report[i]));
+    }
+    assert_int_equal(report[1].tokens, COUNT);
+    assert_int_equal(report[1].judged, COUNT);
+    assert_int_equal(report[1].right, report[0].right);
+    assert_true(fabs(report[1].loss - report[0].loss) < 1e-5);
     toy_close(&t);
 }
 
@@ -211,6 +248,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_labels),
+        cmocka_unit_test(gradients_of_twins),
+        cmocka_unit_test(twins_that_agree_are_one),
         cmocka_unit_test(gradients_of_recurrent_bodies),
         cmocka_unit_test(gradients_of_hidden_pieces_and_pairs),
         cmocka_unit_test(what_is_hidden_follows_the_example),
