@@ -173,10 +173,12 @@ def products(o):
         if "onednn" in r:
             o.seen["onednn"] = r["onednn"]
         rows = [[k["case"], f"{k['m']} × {k['k']} × {k['n']}", figure(k["packed"]), figure(k["plain"]),
-                 figure(k.get("onednn")), ratio(k["packed"], k.get("onednn")), share(k["share"])] for k in r["rows"]]
-        lines += [f"Threads: {t}; GFLOP/s, the fastest of many runs; registers reach {r['peak_gflops']:.1f}.", "",
-                  *table(["product", "m × k × n", "B packed", "B as it lies", "oneDNN", "packed / oneDNN",
-                          "share of the peak"], rows), ""]
+                 figure(k["bf16"]), figure(k.get("onednn")), ratio(k["packed"], k.get("onednn")), share(k["share"])]
+                for k in r["rows"]]
+        lines += [f"Threads: {t}; GFLOP/s, the fastest of many runs; registers reach {r['peak_gflops']:.1f} in fp32, which "
+                  "the share is of.", "",
+                  *table(["product", "m × k × n", "B packed", "B as it lies", "B packed in bf16", "oneDNN",
+                          "packed / oneDNN", "share of the peak"], rows), ""]
     return lines
 
 
@@ -272,7 +274,7 @@ def torch_training(o, t):
         speeds = re.findall(r"loss \S+ (\d+) target tokens/s", "\n".join(text))
         if speeds:
             found["tiny"] = float(speeds[-1])
-            found["tiny, peak MB"] = o.held
+            found["tiny fp32, peak MB"] = o.held
     if o.data and os.path.exists(os.path.join(o.data, "tinyshakespeare", "input.txt")):
         text = peer(o, t, "lm_torch.py", os.path.join(o.data, "tinyshakespeare", "input.txt"), "--steps", 150, "--threads", t)
         speeds = re.findall(r"step \d+ loss \S+ (\d+) tokens/s", "\n".join(text))
@@ -281,37 +283,37 @@ def torch_training(o, t):
     speeds = re.findall(r"gru +float32 +(\d+) target", "\n".join(peer(o, t, "gru_torch.py", "--seconds", 10, "--threads", t)))
     if speeds:
         found["gru"] = float(speeds[-1])
-    return found
+    return {name: x for size, x in found.items() for name in ([size] if "MB" in size else [f"{size} fp32", f"{size} bf16"])}
 
 
 def our_training(o, t, shares):
     found = {}
-    for size in ["char"] if o.quick else ["tiny", "char", "gru"]:
-        for r in ours(o, t, "train", "--size", size, seconds=1 if o.quick else 10)["rows"]:
-            found[size] = r["target_tokens_per_s"]
-            if size == "tiny":
-                found["tiny, peak MB"] = r["peak_mb"]
-    for size in found if not shares else []:
-        if "peak" not in size:
-            shares[size] = profiled_share(o, t, size)
+    for size, kind in [("char", "fp32")] if o.quick else [(s, k) for s in ("tiny", "char", "gru") for k in ("fp32", "bf16")]:
+        for r in ours(o, t, "train", "--size", size, "--type", kind, seconds=1 if o.quick else 8)["rows"]:
+            found[f"{size} {kind}"] = r["target_tokens_per_s"]
+            if (size, kind) == ("tiny", "fp32"):
+                found["tiny fp32, peak MB"] = r["peak_mb"]
+        if not shares.get(f"{size} {kind}"):
+            shares[f"{size} {kind}"] = profiled_share(o, t, size, kind)
     return found
 
 
-def profiled_share(o, t, size):
+def profiled_share(o, t, size, kind):
     """FLOP/s of a whole step as a share of the peak, as --profile says it."""
-    run(o, t, o.program, "bench", "train", "--size", size, "--threads", t, "--seconds", 0.5, "--profile")
+    run(o, t, o.program, "bench", "train", "--size", size, "--type", kind, "--threads", t, "--seconds", 0.5, "--profile")
     line = next((x for x in o.said.splitlines() if x.startswith("together")), "")
     said = re.findall(r"([\d.]+) %", line)  # of the time, of the peak of operations, of that of bytes
     return float(said[1]) / 100 if len(said) > 1 else None
 
 
 def train(o):
-    lines = [PARTS["train"], "", "Target tokens/s, fp32, whole steps; peer: PyTorch eager, the same sizes and batches.", ""]
+    lines = [PARTS["train"], "", "Target tokens/s, whole steps; bf16: mixed precision with masters in fp32. Peer of both: PyTorch eager in "
+             "fp32, the same sizes and batches. Shares are of the fp32 peak.", ""]
     for t in o.threads:
         shares = {}
         a, b = in_turn(o, lambda t=t, s=shares: our_training(o, t, s), lambda t=t: {} if o.quick else torch_training(o, t))
         rows = ours(o, t, "train", "--size", "char", seconds=0.01, kernels="ref")["rows"]
-        reference = {"char": rows[0]["target_tokens_per_s"]} if rows else {}
+        reference = {"char fp32": rows[0]["target_tokens_per_s"]} if rows else {}
         lines += [f"Threads: {t}.", "", *table(HEAD, rates(a, reference, b, shares)), ""]
     return lines
 
@@ -354,21 +356,23 @@ def vit_peer(o, t):
     found = {}
     for line in peer(o, t, "vit_torch.py", t):
         for job, speed in re.findall(r"\b(train|classify) (\d+) images/s", line):
-            found[f"linformer, {job}"] = float(speed)
+            for kind in "fp32", "bf16":
+                found[f"linformer {kind}, {job}"] = float(speed)
     return found
 
 
 def our_pictures(o, t):
     found = {}
-    for r in ours(o, t, "vit", "--size", "linformer")["rows"]:
-        found[f"{r['size']}, train"] = r["train_pictures_per_s"]
-        found[f"{r['size']}, classify"] = r["classify_pictures_per_s"]
+    for kind in "fp32", "bf16":
+        for r in ours(o, t, "vit", "--size", "linformer", "--type", kind)["rows"]:
+            found[f"{r['size']} {kind}, train"] = r["train_pictures_per_s"]
+            found[f"{r['size']} {kind}, classify"] = r["classify_pictures_per_s"]
     return found
 
 
 def vit(o):
-    lines = [PARTS["vit"], "", "Pictures/s of 224 × 224, fp32, 12 blocks of width 128 with Linformer k 64, batches of 64; peer: PyTorch "
-             "eager.", ""]
+    lines = [PARTS["vit"], "", "Pictures/s of 224 × 224, 12 blocks of width 128 with Linformer k 64, batches of 64; bf16: mixed training, "
+             "weights in bf16. Peer of both: PyTorch eager in fp32.", ""]
     for t in o.threads:
         a, b = in_turn(o, lambda t=t: our_pictures(o, t), lambda t=t: {} if o.quick else vit_peer(o, t))
         lines += [f"Threads: {t}.", "", *table(HEAD[:-1], [row[:-1] for row in rates(a, {}, b, {})]), ""]
