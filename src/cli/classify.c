@@ -59,6 +59,7 @@ static const at_cli_spec spec = {
                 "  attend classify --model news --words --json < titles.txt > labels.jsonl\n"
                 "  attend classify --model cats-dogs --top 2 photo.jpg holiday/\n"
                 "  attend classify --model cats-dogs --show photo.jpg\n"
+                "  attend classify --model digits t10k-images-idx3-ubyte.gz:17\n"
                 "  find . -name '*.jpg' | attend classify --model cats-dogs --csv - > labels.csv\n"};
 
 typedef struct printer {

@@ -5,17 +5,20 @@
 #include "cli/cli.h"
 #include "cli/lines.h"
 #include "cli/output.h"
-#include "image/folder.h"
+#include "cli/pictures.h"
+#include "task/classifier.h"
 
 enum { AT_ONCE = 16 }; /* batches between two writes */
 
 typedef struct printer {
     const at_classify_request *r;
-    char **paths;
+    const at_picture_set *set;
+    const uint32_t *index; /* which of it are in this call */
+    const char *idx;       /* the IDX file that they lie in, or NULL */
     const char *const *labels;
     size_t label_count, *order;
     size_t read, broken;
-    at_buf out;
+    at_buf out, name; /* of a picture of an IDX file */
     at_status status;
     char message[400]; /* of a broken file that ends it */
 } printer;
@@ -65,10 +68,20 @@ static void put_json(printer *p, const char *path, const at_classification *c, s
     at_cli_put_json(&p->out, o, JSON_COMPACT | JSON_REAL_PRECISION(7));
 }
 
+/* FILE:NUMBER for a picture of an IDX file. */
+static const char *name_of(printer *p, size_t i)
+{
+    if (!p->idx)
+        return p->set->path[p->index[i]];
+    at_buf_clear(&p->name);
+    at_buf_printf(&p->name, "%s:%u", p->idx, p->index[i]);
+    return at_buf_status(&p->name) == AT_OK ? p->name.data : p->idx;
+}
+
 static bool print(void *context, const at_classification *c)
 {
     printer *p = context;
-    const char *path = p->paths[c->line];
+    const char *path = name_of(p, c->line);
     p->read++;
     if (c->error) {
         p->broken++;
@@ -95,23 +108,31 @@ static bool print(void *context, const at_classification *c)
     return p->status == AT_OK;
 }
 
-static at_status classify_set(at_classifier *classifier, printer *p, const at_picture_set *set)
+/* Some of a set's pictures; idx: the IDX file that they lie in, or NULL. */
+static at_status classify_set(at_classifier *classifier, printer *p, const at_picture_set *set,
+                              at_cli_pictures these, const char *idx)
 {
     at_classify_options how = AT_CLASSIFY_DEFAULTS;
     how.batch = p->r->batch;
     how.max_pixels = p->r->max_pixels;
     size_t step = AT_ONCE * (size_t)how.batch;
-    at_status st = AT_OK;
-    for (size_t at = 0; st == AT_OK && at < set->count; at += step) {
-        size_t count = set->count - at < step ? set->count - at : step;
-        p->paths = set->path + at;
-        st = at_classify_pictures(classifier, (const char *const *)p->paths, count, &how, print, p);
+    uint32_t *index = at_alloc_array(step, sizeof *index);
+    at_status st = index ? AT_OK : AT_ENOMEM;
+    p->set = set;
+    p->idx = idx;
+    p->index = index;
+    for (size_t at = 0; st == AT_OK && at < these.count; at += step) {
+        size_t count = these.count - at < step ? these.count - at : step;
+        for (size_t i = 0; i < count; i++)
+            index[i] = (uint32_t)(these.first + at + i);
+        st = at_classify_set(classifier, set, index, count, &how, print, p);
         if (st == AT_ECANCEL) /* print stops for an error of its own */
             st = p->message[0] ? at_fail(p->status, "%s", p->message) : at_buf_status(&p->out);
         if (st == AT_OK)
             st = at_cli_print(&p->out);
         at_buf_clear(&p->out);
     }
+    at_free(index);
     return st;
 }
 
@@ -125,7 +146,7 @@ static at_status classify_lines(at_classifier *classifier, printer *p)
         for (size_t i = 0; st == AT_OK && i < in.count; i++)
             st = in.list[i][0] ? at_picture_set_add(in.list[i], &set) : AT_OK;
         if (st == AT_OK)
-            st = classify_set(classifier, p, &set);
+            st = classify_set(classifier, p, &set, (at_cli_pictures){0, set.count}, NULL);
         at_picture_set_free(&set);
         if (st != AT_OK)
             break;
@@ -146,9 +167,14 @@ static at_status classify_words(at_classifier *classifier, printer *p)
             st = classify_lines(classifier, p);
             continue;
         }
-        st = at_picture_set_add(w->list[i], &set);
+        at_cli_pictures these;
+        st = at_cli_open_pictures(w->list[i], &set, &these);
+        char *idx = st == AT_OK && set.idx.bytes ? at_cli_pictures_file(w->list[i]) : NULL;
+        if (st == AT_OK && set.idx.bytes && !idx)
+            st = AT_ENOMEM;
         if (st == AT_OK)
-            st = classify_set(classifier, p, &set);
+            st = classify_set(classifier, p, &set, these, idx);
+        at_free(idx);
         at_picture_set_free(&set);
     }
     return st;
@@ -178,6 +204,7 @@ at_status at_cli_classify_pictures(at_classifier *classifier, const at_classify_
     else if (st == AT_OK && p.broken && !request->quiet)
         at_cli_note(request->spec, "%zu of %zu pictures could not be read", p.broken, p.read);
     at_free(p.order);
+    at_buf_free(&p.name);
     at_buf_free(&p.out);
     return st;
 }

@@ -1,28 +1,11 @@
 #include "cli/show_glimpses.h"
 #include <stdlib.h>
 #include <string.h>
-#include "base/file.h"
 #include "base/memory.h"
 #include "cli/output.h"
+#include "cli/pictures.h"
 #include "draw/glimpses.h"
 #include "task/glimpses.h"
-
-/* FILE:NUMBER is a picture of an IDX file, anything else a picture. */
-static at_status open_picture(const char *word, at_picture_set *set, size_t *index)
-{
-    const char *colon = strrchr(word, ':');
-    *index = 0;
-    if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) || at_file_exists(word))
-        return at_picture_set_add(word, set);
-    char *path = at_strndup(word, (size_t)(colon - word));
-    at_status st = path ? at_picture_set_idx(path, NULL, NULL, set) : AT_ENOMEM;
-    unsigned long long number = strtoull(colon + 1, NULL, 10);
-    if (st == AT_OK && number >= set->count)
-        st = at_fail(AT_EARG, "%s: it has pictures 0 to %zu", word, set->count - 1);
-    *index = (size_t)number;
-    at_free(path);
-    return st;
-}
 
 static at_status print_json(const at_gazer *g, const at_gazed *gazed)
 {
@@ -83,12 +66,12 @@ at_status at_cli_show_glimpses(const at_cli_gaze *gaze, const at_cli_common *com
     at_picture_set set = {0};
     at_gazer *g = NULL;
     at_gazed gazed;
-    size_t index;
-    at_status st = open_picture(gaze->picture, &set, &index);
+    at_cli_pictures these;
+    at_status st = at_cli_open_pictures(gaze->picture, &set, &these);
     if (st == AT_OK)
         st = at_gazer_open(gaze->model, &open, &g);
     if (st == AT_OK)
-        st = at_gazer_look(g, &set, index, gaze->samples, &gazed);
+        st = at_gazer_look(g, &set, these.first, gaze->samples, &gazed);
     if (st == AT_OK)
         st = draw(gaze, common, g, &gazed);
     at_gazer_close(g);

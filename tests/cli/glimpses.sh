@@ -68,6 +68,13 @@ if grep -q '^png .*[0-9]' "$work/out"; then
     holds [ "$(head -c 4 "$work/path.png" | tail -c 3)" = PNG ]
     run 0 show --model "$work/model" --json "$work/path.png"
 fi
+# Of an IDX file one picture, or all.
+run 0 classify --model "$work/model" "$image:4" --quiet
+holds [ "$(cut -f1 "$work/out")" = "$image:4" ]
+run 0 classify --model "$work/model" --json "$image" --quiet
+lines "$work/out" 30
+holds [ "$(sed -n 5p "$work/out" | grep -c "idx3-ubyte:4\"")" = 1 ]
+fails 1 "it has pictures 0 to 29" classify --model "$work/model" "$image:30"
 fails 1 "it has pictures 0 to 29" show --model "$work/model" "$image:30"
 fails 1 "$work/recipe.json" show --model "$work/model" "$work/recipe.json"
 fails 1 "missing.png" show --model "$work/model" "$work/missing.png"
