@@ -15,8 +15,17 @@ const at_kernels *at_avx512_kernels(void);
 const at_kernels *at_avx512bf16_kernels(void); /* kernel/simd/gemm_dots.c */
 const at_kernels *at_neon_kernels(void);
 
-/* A table's attend_bf16 by its own widen and attend, in as much scratch (kernel/widened.c). */
+/* A table's attend_bf16 and attend_bf16_backward by its own widen, narrow and fp32 attention, in as much
+ * scratch (kernel/widened.c). */
 void at_attend_widened(const at_kernels *table, const at_attend *a, float *scratch);
 size_t at_attend_widened_scratch(const at_kernels *table, size_t queries, size_t keys, size_t d_key,
                                  size_t d_value);
+void at_attend_widened_backward(const at_kernels *table, const at_attend *a, float *scratch);
+size_t at_attend_widened_backward_scratch(const at_kernels *table, size_t queries, size_t keys, size_t d_key,
+                                          size_t d_value);
+/* `a` with queries and outputs in fp32: as they are, or, being in bf16, widened into scratch, of which
+ * at_attend_wide_ends_scratch floats are used; and what came out rounded to where it belongs. */
+at_attend at_attend_wide_ends(const at_kernels *table, const at_attend *a, float *scratch);
+size_t at_attend_wide_ends_scratch(size_t queries, size_t d_key, size_t d_value);
+void at_attend_narrow_out(const at_kernels *table, const at_attend *a, const at_attend *wide);
 #endif

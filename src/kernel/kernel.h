@@ -60,7 +60,8 @@ typedef struct at_attend {
     float *o;               /* (queries,d_value) */
     float *lse;             /* (queries) with stride lse_stride: log-sum-exp of the scores, or NULL */
     size_t q_stride, k_stride, v_stride, o_stride, lse_stride;
-    const at_bf16 *k16, *v16; /* attend_bf16: instead of k and v; strides count numbers */
+    const at_bf16 *q16, *k16, *v16; /* attend_bf16: k16, v16 instead of k and v, q16 instead of q; strides */
+    at_bf16 *o16;                   /* count numbers. o16 instead of o, with q16 only */
     const int32_t *rows;
     size_t queries, keys, d_key, d_value;
     float scale;
@@ -75,6 +76,11 @@ typedef struct at_attend {
     /* Backward only: */
     const float *d_o;       /* (queries,d_value) stride o_stride */
     float *d_q, *d_k, *d_v; /* added to; strides as q, k, v; never with `rows` */
+    /* attend_bf16_backward: d_o16 in; d_q16 is written. Sums for keys that several heads share stay in fp32 from
+     * head to head: d_k and d_v, rows side by side, are added to (NULL: nothing was before), and rounded to
+     * d_k16 and d_v16 where these are given. */
+    const at_bf16 *d_o16;
+    at_bf16 *d_q16, *d_k16, *d_v16;
 } at_attend;
 
 /* Rotary positions of one row: in each head the pair (a, b) number i becomes (a c - b s, b c + a s) with
@@ -124,7 +130,7 @@ typedef struct at_kernels {
     const char *name; /* "ref", "avx2", "avx512", "avx512bf16", "neon" */
     size_t panel;     /* columns of a packed panel */
     size_t tile;      /* rows that the product takes at a time: a good unit to cut m by */
-    bool dots;        /* products with b16 take the CPU's dot products of bf16, sums in fp32 */
+    bool dots; /* products with b16 and attend_bf16 take the CPU's dot products of bf16, sums in fp32 */
 
     /* panels [p0,p1) of B (k,n), element (l,j) at b[l*b_row + j*b_col]; panel p at out + p*k*panel */
     void (*pack)(float *out, const float *b, size_t b_row, size_t b_col, size_t k, size_t n, size_t p0,
@@ -148,9 +154,14 @@ typedef struct at_kernels {
     void (*attend_weights)(const at_attend *a, size_t t0, size_t t1, at_stage stage, float *out);
     size_t (*attend_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value); /* floats */
     /* Forward with k16 and v16, sums in fp32, no dropout. One query or two take a path of their own, so a
-     * row's bits depend on whether it has the company of two. */
+     * row's bits depend on whether it has the company of two. With `dots`, queries and weights are rounded to
+     * bf16 for the products, and denormal numbers count as zeros there. */
     void (*attend_bf16)(const at_attend *a, float *scratch);
     size_t (*attend_bf16_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value);
+    /* All of q16, k16, v16, o16 and lse of the forward. With `dots`, weights and slopes of scores are rounded
+     * too. */
+    void (*attend_bf16_backward)(const at_attend *a, float *scratch);
+    size_t (*attend_bf16_backward_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value);
 
     /* elementwise, n floats; out may equal an input */
     void (*add)(float *out, const float *a, const float *b, size_t n);

@@ -51,3 +51,13 @@ void at_ref_attend_bf16(const at_attend *a, float *scratch)
 {
     at_attend_widened(&at_kernels_ref, a, scratch);
 }
+
+size_t at_ref_attend_bf16_backward_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value)
+{
+    return at_attend_widened_backward_scratch(&at_kernels_ref, queries, keys, d_key, d_value);
+}
+
+void at_ref_attend_bf16_backward(const at_attend *a, float *scratch)
+{
+    at_attend_widened_backward(&at_kernels_ref, a, scratch);
+}

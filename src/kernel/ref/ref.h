@@ -22,6 +22,8 @@ void at_ref_gemm(const at_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1);
 void at_ref_attend(const at_attend *a, float *scratch);
 void at_ref_attend_bf16(const at_attend *a, float *scratch);
 size_t at_ref_attend_bf16_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value);
+void at_ref_attend_bf16_backward(const at_attend *a, float *scratch);
+size_t at_ref_attend_bf16_backward_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value);
 void at_ref_attend_backward(const at_attend *a, float *scratch);
 void at_ref_attend_weights(const at_attend *a, size_t t0, size_t t1, at_stage stage, float *out);
 size_t at_ref_attend_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value);

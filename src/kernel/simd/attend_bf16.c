@@ -146,20 +146,37 @@ static void attend_row(const at_attend *a, size_t t)
 static size_t attend_bf16_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value)
 {
     if (queries <= FEW)
-        return 0;
+        return at_attend_wide_ends_scratch(queries, d_key, d_value);
     return at_attend_widened_scratch(AT_SIMD_NAME(kernels)(), queries, keys, d_key, d_value);
 }
 
 static void attend_bf16(const at_attend *a, float *scratch)
 {
-    if (a->queries > FEW)
-        at_attend_widened(AT_SIMD_NAME(kernels)(), a, scratch);
-    for (size_t t = 0; a->queries <= FEW && t < a->queries; t++)
-        attend_row(a, t);
+    const at_kernels *table = AT_SIMD_NAME(kernels)();
+    if (a->queries > FEW) {
+        at_attend_widened(table, a, scratch);
+        return;
+    }
+    at_attend wide = at_attend_wide_ends(table, a, scratch);
+    for (size_t t = 0; t < a->queries; t++)
+        attend_row(&wide, t);
+    at_attend_narrow_out(table, a, &wide);
+}
+
+static size_t attend_bf16_backward_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value)
+{
+    return at_attend_widened_backward_scratch(AT_SIMD_NAME(kernels)(), queries, keys, d_key, d_value);
+}
+
+static void attend_bf16_backward(const at_attend *a, float *scratch)
+{
+    at_attend_widened_backward(AT_SIMD_NAME(kernels)(), a, scratch);
 }
 
 void AT_SIMD_NAME(fill_attend_bf16)(at_kernels *table)
 {
     table->attend_bf16 = attend_bf16;
     table->attend_bf16_scratch = attend_bf16_scratch;
+    table->attend_bf16_backward = attend_bf16_backward;
+    table->attend_bf16_backward_scratch = attend_bf16_backward_scratch;
 }

@@ -236,6 +236,7 @@ static void fill(void)
     table.name = AT_SIMD_TEXT "bf16";
     table.dots = true;
     table.gemm = gemm;
+    AT_SIMD_NAME(fill_attend_dots)(&table);
 }
 
 const at_kernels *at_avx512bf16_kernels(void)

@@ -139,4 +139,5 @@ void AT_SIMD_NAME(fill_adam)(at_kernels *table);
 void AT_SIMD_NAME(fill_cell)(at_kernels *table);
 void AT_SIMD_NAME(fill_peak)(at_kernels *table);
 void AT_SIMD_NAME(fill_additive)(at_kernels *table);
+void AT_SIMD_NAME(fill_attend_dots)(at_kernels *table); /* of a set that has dot products */
 #endif

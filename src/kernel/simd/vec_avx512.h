@@ -351,6 +351,89 @@ AT_INLINE at_vec vec_dot_pairs(at_uvec a, at_uvec b, at_vec sum)
 {
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
+
+/* The first n of 2 AT_VEC numbers in bf16; the others 0. */
+AT_INLINE at_uvec uvec_load_pairs_n(const at_bf16 *p, size_t n)
+{
+    return _mm512_maskz_loadu_epi16((__mmask32)((1ull << n) - 1), p);
+}
+
+AT_INLINE void uvec_store_pairs_n(at_bf16 *p, at_uvec v, size_t n)
+{
+    _mm512_mask_storeu_epi16(p, (__mmask32)((1ull << n) - 1), v);
+}
+
+/* Both one behind the other in bf16, to the nearest, ties to even; denormal numbers become 0, NaN stays. */
+AT_INLINE at_uvec uvec_narrow(at_vec first, at_vec second)
+{
+    return (__m512i)_mm512_cvtne2ps_pbh(second, first);
+}
+
+/* Rows a and b of 2 AT_VEC numbers as pairs: (a_j, b_j) of the first AT_VEC, and of the others. */
+AT_INLINE void uvec_weave2(at_uvec a, at_uvec b, at_uvec *first, at_uvec *second)
+{
+    const __m512i low =
+        _mm512_set_epi32(0x2F000F, 0x2E000E, 0x2D000D, 0x2C000C, 0x2B000B, 0x2A000A, 0x290009, 0x280008,
+                         0x270007, 0x260006, 0x250005, 0x240004, 0x230003, 0x220002, 0x210001, 0x200000);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(0x100010));
+    *first = _mm512_permutex2var_epi16(a, low, b);
+    *second = _mm512_permutex2var_epi16(a, high, b);
+}
+
+/* What uvec_narrow made of a and b, as pairs (a_j, b_j). */
+AT_INLINE at_uvec uvec_weave(at_uvec both)
+{
+    const __m512i order =
+        _mm512_set_epi32(0x1F000F, 0x1E000E, 0x1D000D, 0x1C000C, 0x1B000B, 0x1A000A, 0x190009, 0x180008,
+                         0x170007, 0x160006, 0x150005, 0x140004, 0x130003, 0x120002, 0x110001, 0x100000);
+    return _mm512_permutexvar_epi16(order, both);
+}
+
+/* The first AT_VEC numbers in bf16 of v, or the others. */
+AT_INLINE void uvec_store_half(uint32_t *p, at_uvec v, const int half)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_extracti64x4_epi64(v, half));
+}
+
+AT_INLINE void uvec_transpose(at_uvec v[AT_VEC])
+{
+    at_vec turned[AT_VEC];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        turned[i] = vec_of_bits(v[i]);
+    vec_transpose(turned);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        v[i] = _mm512_castps_si512(turned[i]);
+}
+
+AT_INLINE at_vec vec_join(at_vec a, at_vec b, const bool largest)
+{
+    return largest ? vec_max(a, b) : vec_add(a, b);
+}
+
+/* Lane i: the sum of v[i]'s lanes in vec_sum's order, or the largest. Halves of all are joined while they are
+ * turned round, which takes half of what a transposition would. */
+AT_INLINE at_vec vec_fold(const at_vec v[AT_VEC], const bool largest)
+{
+    __m512 x[8], y[4], z[2];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) { /* halves of rows r, r + 4 */
+        __m512 a = v[i / 4 * 8 + i % 4], b = v[i / 4 * 8 + i % 4 + 4];
+        x[i] = vec_join(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE), largest);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) /* quarters of i, i + 4, i + 8, i + 12 */
+        y[i] = vec_join(_mm512_shuffle_f32x4(x[i], x[i + 4], 0x88),
+                        _mm512_shuffle_f32x4(x[i], x[i + 4], 0xDD), largest);
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++)
+        z[i] = vec_join(_mm512_unpacklo_ps(y[2 * i], y[2 * i + 1]),
+                        _mm512_unpackhi_ps(y[2 * i], y[2 * i + 1]), largest);
+    __m512d a = _mm512_castps_pd(z[0]), b = _mm512_castps_pd(z[1]);
+    return vec_join(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)),
+                    largest);
+}
 #endif
 
 AT_INLINE at_uvec uvec_bf16(at_vec v)
