@@ -136,8 +136,13 @@ static void multiply_strip(const strip *s, size_t rows, int panels)
 static void narrow_row(at_bf16 *to, const float *a, size_t a_col, size_t k)
 {
     if (a_col == 1) {
-        for (size_t x = 0; x < k; x += AT_VEC)
-            vec_narrow_n(to + x, vec_load_n(a + x, vec_lanes(k - x)), vec_lanes(k - x));
+        size_t x = 0;
+        for (; x + 2 * AT_VEC <= k; x += 2 * AT_VEC)
+            uvec_store_pairs_n(to + x, uvec_narrow(vec_load(a + x), vec_load(a + x + AT_VEC)), 2 * AT_VEC);
+        for (; x < k; x += AT_VEC) {
+            at_vec rest = vec_load_n(a + x, vec_lanes(k - x));
+            uvec_store_pairs_n(to + x, uvec_narrow(rest, vec_zero()), vec_lanes(k - x));
+        }
     } else {
         for (size_t x = 0; x < k; x++)
             to[x] = at_f32_to_bf16(a[x * a_col]);
@@ -171,7 +176,7 @@ static void narrow_turned(const at_gemm *g, uint32_t *to, const at_cut *c, size_
             size_t i = strip_begin(c, t), rows = strip_rows(c, t);
             at_vec other = x + 1 < k ? vec_load_n(second + i, rows) : vec_zero();
             uvec_store(to + (t - t0) * STRIP + x / 2 * ROWS,
-                       uvec_pairs(vec_round_bf16(vec_load_n(first + i, rows)), vec_round_bf16(other)));
+                       uvec_weave(uvec_narrow(vec_load_n(first + i, rows), other)));
         }
     }
 }
