@@ -13,6 +13,7 @@ typedef struct attention {
     const float *q, *keys, *values;
     const at_cached_keys *caches; /* instead of keys and values, when running */
     float *o, *lse;
+    bool dots; /* products of numbers rounded to bf16: mixed training, where the CPU has them */
     uint32_t drop_key[2];
     float drop_rate;
     const float *d_o;
@@ -99,7 +100,7 @@ static void forward_task(void *context, size_t first, size_t end, int worker)
     float *scratch = at_exec_scratch(s->exec, worker);
     for (size_t i = first; i < end; i++) {
         at_attend a = head_of(s, i / s->spec.heads, i % s->spec.heads);
-        if (a.k16)
+        if (a.k16 || s->dots)
             s->k->attend_bf16(&a, scratch);
         else
             s->k->attend(&a, scratch);
@@ -115,7 +116,7 @@ static void backward_task(void *context, size_t first, size_t end, int worker)
     for (size_t i = first; i < end; i++) {
         for (size_t h = i % groups * each; h < (i % groups + 1) * each; h++) {
             at_attend a = head_of(s, i / groups, h);
-            s->k->attend_backward(&a, scratch);
+            (s->dots ? s->k->attend_bf16_backward : s->k->attend_backward)(&a, scratch);
         }
     }
 }
@@ -154,8 +155,10 @@ static void run(at_tape *tape, attention *s, at_range_task *task, size_t parts)
         work += a.queries * a.keys * (s->key_width + s->value_width) + 64;
     }
     bool narrow = s->caches && s->spec.queries.count && s->caches[0].k16;
-    size_t floats = (narrow ? s->k->attend_bf16_scratch : s->k->attend_scratch)(longest_q, longest_k,
-                                                                                s->key_width, s->value_width);
+    size_t floats =
+        (s->dots && s->d_o   ? s->k->attend_bf16_backward_scratch
+         : narrow || s->dots ? s->k->attend_bf16_scratch
+                             : s->k->attend_scratch)(longest_q, longest_k, s->key_width, s->value_width);
     if (at_exec_reserve(s->exec, floats) != AT_OK) {
         tape->status = AT_ENOMEM;
         return;
@@ -299,6 +302,8 @@ at_var *at_attention(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_at
         return NULL;
     s->keys = k->data;
     s->values = v->data;
+    /* Weights that are looked at come from fp32 products, and so must the log-sum-exp then. */
+    s->dots = tape->mixed && s->k->dots && !tape->trace && !at_guide_wants(tape, spec->kind, spec->layer);
     if (tape->mode == AT_TAPE_TRAIN && spec->dropout > 0) {
         s->drop_rate = spec->dropout;
         at_tape_dropout_key(tape, s->drop_key);

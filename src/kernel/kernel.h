@@ -76,9 +76,9 @@ typedef struct at_attend {
     /* Backward only: */
     const float *d_o;       /* (queries,d_value) stride o_stride */
     float *d_q, *d_k, *d_v; /* added to; strides as q, k, v; never with `rows` */
-    /* attend_bf16_backward: d_o16 in; d_q16 is written. Sums for keys that several heads share stay in fp32 from
-     * head to head: d_k and d_v, rows side by side, are added to (NULL: nothing was before), and rounded to
-     * d_k16 and d_v16 where these are given. */
+    /* attend_bf16_backward: d_o16 in; d_q16 is written. Sums for keys that several heads share stay in fp32
+     * from head to head: d_k and d_v, rows side by side, are added to (NULL: nothing was before), and
+     * rounded to d_k16 and d_v16 where these are given. */
     const at_bf16 *d_o16;
     at_bf16 *d_q16, *d_k16, *d_v16;
 } at_attend;
@@ -158,8 +158,9 @@ typedef struct at_kernels {
      * bf16 for the products, and denormal numbers count as zeros there. */
     void (*attend_bf16)(const at_attend *a, float *scratch);
     size_t (*attend_bf16_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value);
-    /* All of q16, k16, v16, o16 and lse of the forward. With `dots`, weights and slopes of scores are rounded
-     * too. */
+    /* All of q16, k16, v16, o16 and lse of the forward. With `dots`, weights and slopes of scores are
+     * rounded too. With `dots` both also take all in fp32, as attend and attend_backward do, dropout too,
+     * and round what they multiply: attention of mixed training. */
     void (*attend_bf16_backward)(const at_attend *a, float *scratch);
     size_t (*attend_bf16_backward_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value);
 

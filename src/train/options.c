@@ -48,7 +48,8 @@ const at_field at_train_fields[] = {
     {"precision", AT_FIELD_CHOICE, AT(precision), "fp32", 0, 0, "fp32|bf16",
      "of what linear layers multiply: bf16 rounds weights (from fp32 masters), inputs and gradients, and "
      "adds "
-     "in fp32; all else stays fp32. No faster on a CPU without bf16 instructions"},
+     "in fp32; all else stays fp32, but attention's products on a CPU with AVX512-BF16. No faster on a CPU "
+     "without bf16 instructions"},
     {"report_every", AT_FIELD_INT, AT(report_every), "100", 1, 1e9, NULL, "updates between lines of the log"},
     {"valid_every", AT_FIELD_INT, AT(valid_every), "0", 0, 1e9, NULL,
      "updates between validations; 0: each epoch"},

@@ -120,9 +120,9 @@ static void check_within(const float *got, const float *want, const float *size,
     }
 }
 
-/* Every level against fp32 attention of the reference on the widened numbers, whose sums are in double. With dot
- * products each weight is rounded, by at most 2^-8 of itself: an output by as much of its terms' sizes. One that
- * is in bf16 is rounded once more. */
+/* Every level against fp32 attention of the reference on the widened numbers, whose sums are in double.
+ * With dot products each weight is rounded, by at most 2^-8 of itself: an output by as much of its terms'
+ * sizes. One that is in bf16 is rounded once more. */
 static void compare(const one *c)
 {
     size_t outputs = c->queries * c->d_value;
@@ -252,8 +252,8 @@ static void check_narrow(at_bf16 *got, const float *want, const float *size, siz
     check_guard((float *)(void *)got);
 }
 
-/* Gradients of every level. They are rounded once (2^-8), with dot products the weights and slopes in them too.
- * What heads before have added counts as well: here 1 each. */
+/* Gradients of every level. They are rounded once (2^-8), with dot products the weights and slopes in them
+ * too. What heads before have added counts as well: here 1 each. */
 static void compare_backward(const one *c)
 {
     numbers n = make_numbers(c);
@@ -314,6 +314,74 @@ static void compare_backward(const one *c)
     guard_free(d_k);
     guard_free(d_v);
     free_numbers(&n);
+}
+
+/* Mixed training: all in fp32 is rounded where it is multiplied. Numbers that bf16 can hold, with dropout,
+ * against the reference: weights and slopes are off by 2^-8 of themselves, which is far less than 1 in 50
+ * of the largest gradient. What was in the gradients stays. */
+static void mixed_training_takes_dropout_too(void **state)
+{
+    (void)state;
+    static const one cases[] = {{.queries = 1, .keys = 9, .d_key = 8, .d_value = 8},
+                                {.queries = 33, .keys = 31, .d_key = 32, .d_value = 16, .stride = 3},
+                                {.queries = 150, .keys = 140, .d_key = 20, .d_value = 33, .causal = true}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        const one *c = &cases[i / 2];
+        numbers n = make_numbers(c);
+        at_attend a = n.a, b;
+        size_t nq = c->queries * a.q_stride, nk = c->keys * a.k_stride, nv = c->keys * a.v_stride,
+               no = c->queries * c->d_value;
+        float *o = zeros(no), *lse = zeros(c->queries), *d_q = zeros(nq), *d_k = zeros(nk), *d_v = zeros(nv),
+              *got_o = zeros(no), *got_lse = zeros(c->queries), *got_q = zeros(nq), *got_k = zeros(nk),
+              *got_v = zeros(nv),
+              *scratch =
+                  check_guarded(at_kernels_ref.attend_scratch(c->queries, c->keys, c->d_key, c->d_value));
+        a.drop_rate = i % 2 ? 0.3f : 0;
+        a.q = n.q_wide;
+        a.k = n.k_wide;
+        a.v = n.v_wide;
+        a.d_o = n.d_o_wide;
+        b = a;
+        a.o = o;
+        a.lse = lse;
+        a.d_q = d_q;
+        a.d_k = d_k;
+        a.d_v = d_v;
+        b.o = got_o;
+        b.lse = got_lse;
+        b.d_q = got_q;
+        b.d_k = got_k;
+        b.d_v = got_v;
+        for (size_t j = 0; j < nk; j++)
+            d_k[j] = 1;
+        at_kernels_ref.attend(&a, scratch);
+        at_kernels_ref.attend_backward(&a, scratch);
+        check_guard_free(scratch);
+        for (size_t l = 0; l < level_count(); l++) {
+            if (!level(l)->dots)
+                continue;
+            size_t forward = level(l)->attend_bf16_scratch(c->queries, c->keys, c->d_key, c->d_value),
+                   backward =
+                       level(l)->attend_bf16_backward_scratch(c->queries, c->keys, c->d_key, c->d_value);
+            scratch = check_guarded(forward > backward ? forward : backward);
+            memset(got_q, 0, nq * sizeof *got_q);
+            memset(got_v, 0, nv * sizeof *got_v);
+            for (size_t j = 0; j < nk; j++)
+                got_k[j] = 1;
+            level(l)->attend_bf16(&b, scratch);
+            level(l)->attend_bf16_backward(&b, scratch);
+            check_near(got_o, o, no, 0.02);
+            check_near(got_lse, lse, c->queries, 2e-5);
+            check_near(got_q, d_q, nq, 0.02);
+            check_near(got_k, d_k, nk, 0.02);
+            check_near(got_v, d_v, nv, 0.02);
+            check_guard_free(scratch);
+        }
+        float *all[] = {o, lse, d_q, d_k, d_v, got_o, got_lse, got_q, got_k, got_v};
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+            check_guard_free(all[j]);
+        free_numbers(&n);
+    }
 }
 
 static void gradients_in_bf16_of_all_shapes(void **state)
@@ -513,9 +581,13 @@ int main(void)
 {
     rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_in_bf16_of_all_shapes),    cmocka_unit_test(gradients_in_bf16_of_all_shapes),
-        cmocka_unit_test(no_bit_depends_on_the_company), cmocka_unit_test(what_is_not_a_number_comes_through),
-        cmocka_unit_test(no_bit_depends_on_the_threads), cmocka_unit_test(all_in_bf16_forward_and_backward),
+        cmocka_unit_test(keys_in_bf16_of_all_shapes),
+        cmocka_unit_test(gradients_in_bf16_of_all_shapes),
+        cmocka_unit_test(mixed_training_takes_dropout_too),
+        cmocka_unit_test(no_bit_depends_on_the_company),
+        cmocka_unit_test(what_is_not_a_number_comes_through),
+        cmocka_unit_test(no_bit_depends_on_the_threads),
+        cmocka_unit_test(all_in_bf16_forward_and_backward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,10 @@
 #undef _mm512_dpbf16_ps /* SIMDe's adds both products first */
 #define _mm512_dpbf16_ps(sum, a, b) emulate_dots(sum, (__m512i)(a), (__m512i)(b))
 
+#define _mm512_maskz_loadu_epi16 emulate_maskz_loadu_16
+#define _mm512_mask_storeu_epi16 emulate_mask_storeu_16
+#define _mm512_cvtne2ps_pbh emulate_cvt_floats_bf16
+
 #define EMULATE static inline __attribute__((always_inline, unused))
 
 /* Lanes outside of the mask are not touched, so they may lie behind the end of an array. */
@@ -57,6 +61,26 @@ EMULATE void emulate_mask_storeu(float *p, __mmask16 mask, __m512 v)
     for (int i = 0; i < 16; i++)
         if (mask >> i & 1)
             p[i] = lane[i];
+}
+
+EMULATE __m512i emulate_maskz_loadu_16(__mmask32 mask, const void *p)
+{
+    uint16_t lane[32] = {0};
+    __m512i out;
+    for (int i = 0; i < 32; i++)
+        if (mask >> i & 1)
+            memcpy(lane + i, (const char *)p + 2 * i, 2);
+    memcpy(&out, lane, sizeof out);
+    return out;
+}
+
+EMULATE void emulate_mask_storeu_16(void *p, __mmask32 mask, __m512i v)
+{
+    uint16_t lane[32];
+    memcpy(lane, &v, sizeof lane);
+    for (int i = 0; i < 32; i++)
+        if (mask >> i & 1)
+            memcpy((char *)p + 2 * i, lane + i, 2);
 }
 
 EMULATE __mmask16 emulate_cmplt_unsigned(__m512i a, __m512i b)
@@ -147,6 +171,25 @@ EMULATE __m512 emulate_dots(__m512 sum, __m512i a, __m512i b)
         }
     memcpy(&sum, z, sizeof sum);
     return sum;
+}
+
+/* b's numbers, then a's, to the nearest, ties to even. */
+EMULATE __m512i emulate_cvt_floats_bf16(__m512 a, __m512 b)
+{
+    float x[32];
+    uint16_t y[32];
+    uint32_t bits;
+    __m512i out;
+    memcpy(x, &b, sizeof b);
+    memcpy(x + 16, &a, sizeof a);
+    for (int i = 0; i < 32; i++) {
+        float flushed = emulate_flush(x[i]);
+        memcpy(&bits, &flushed, sizeof bits);
+        bits = isnan(x[i]) ? bits | 0x400000 : bits + 0x7FFF + (bits >> 16 & 1);
+        y[i] = (uint16_t)(bits >> 16);
+    }
+    memcpy(&out, y, sizeof out);
+    return out;
 }
 
 EMULATE __m512i emulate_srai(__m512i a, int bits)

@@ -1,14 +1,14 @@
 #include "kernel/simd/attend_dots.h"
 
-/* Attention in bf16 by dot products, forward. Queries, keys, values and the weights exp(score - largest) are
- * rounded to bf16; sums are fp32. The scale is applied to the sums. What the weights are divided by is the sum
- * of the unrounded ones: so the log-sum-exp is that of the scores, from which backward makes the weights again,
- * and roundings of weights, up as often as down, cancel in the output. */
+/* Attention in bf16 by dot products, forward. Queries, keys, values and the weights exp(score - largest)
+ * are rounded to bf16; sums are fp32. The scale is applied to the sums. What the weights are divided by is
+ * the sum of the unrounded ones: so the log-sum-exp is that of the scores, from which backward makes the
+ * weights again, and roundings of weights, up as often as down, cancel in the output. */
 enum { GROUP_STRIPS = 40, GROUP_ROWS = GROUP_STRIPS * ROWS };
-enum { FEW = 2 }; /* queries that the level's own attention in bf16 does: attend_bf16.c */
+enum { FEW = 2 }; /* queries before keys in bf16 that the level's own attention does: attend_bf16.c */
 
-/* The first of rows that share the layout of a tile of keys, and what they know so far, as in attend.c: a strip's
- * in one vector each. Scores in units of ln 2. */
+/* The first of rows that share the layout of a tile of keys, and what they know so far, as in attend.c: a
+ * strip's in one vector each. Scores in units of ln 2. */
 typedef struct strip {
     size_t t0, rows, in_group;
     bool begun;
@@ -91,7 +91,8 @@ static void mask_strip(const at_attend *a, const tiles *t, const tile *in, strip
               vec_select(vec_equal(last, none), vec_set(1.0f), by)); /* nothing yet: all is 0 */
 }
 
-/* Scores times `unit` become weights, rounded in `to`; the sum of the unrounded is that of the result's lanes. */
+/* Scores times `unit` become weights, rounded in `to`; the sum of the unrounded is that of the result's
+ * lanes. */
 AT_INLINE at_vec weigh_row(const float *x, uint32_t *to, const float *factors, size_t width, float unit,
                            float best)
 {
@@ -227,7 +228,7 @@ static void forward_group(const at_attend *a, const tiles *t, size_t t0, size_t 
 
 static void attend(const at_attend *a, float *scratch)
 {
-    if (a->queries <= FEW) {
+    if (a->queries <= FEW && a->k16) {
         AT_SIMD_NAME(kernels)()->attend_bf16(a, scratch);
         return;
     }
@@ -239,11 +240,12 @@ static void attend(const at_attend *a, float *scratch)
 
 static size_t attend_scratch(size_t queries, size_t keys, size_t d_key, size_t d_value)
 {
-    if (queries <= FEW)
-        return AT_SIMD_NAME(kernels)()->attend_bf16_scratch(queries, keys, d_key, d_value);
+    size_t few =
+        queries <= FEW ? AT_SIMD_NAME(kernels)()->attend_bf16_scratch(queries, keys, d_key, d_value) : 0;
     at_attend a = {.queries = queries, .keys = keys, .d_key = d_key, .d_value = d_value};
     tiles t;
-    return lay_out(&t, NULL, &a);
+    size_t tiled = lay_out(&t, NULL, &a);
+    return few > tiled ? few : tiled;
 }
 
 void AT_SIMD_NAME(fill_attend_dots)(at_kernels *table)

@@ -1,11 +1,12 @@
 /* kernel/simd/attend_dots.h - tiles of attention in pairs of bf16, for the CPU's dot products.
  *
- * Role    As kernel/simd/attend.h, whose masks and ranges serve here too; but a strip of queries goes through
- *         all that is done with a tile before the next begins, so that its scores stay in the first cache.
- *         All that is multiplied is laid out in scratch as pairs of bf16, zeros where an odd one has no partner.
+ * Role    As kernel/simd/attend.h, whose masks and ranges serve here too; but a strip of queries
+ *         goes through all that is done with a tile before the next begins, so that its scores
+ *         stay in the first cache. All that is multiplied is laid out in scratch as pairs of
+ *         bf16, zeros where an odd one has no partner.
  * Owns    Nothing.
- * Shapes  A pair is 32 bits, the first number low. Rows as pairs lie as rows do: (row, d) in order. Panels of
- *         PANEL columns: pair (l,j) at (j/PANEL)*size + l*PANEL + j%PANEL.
+ * Shapes  A pair is 32 bits, the first number low. Rows of pairs lie as rows do: (row, pair) in
+ *         order. Panels of PANEL columns: pair (l,j) at (j/PANEL)*size + l*PANEL + j%PANEL.
  * Errors  None.
  * Numbers Sums are fp32, one chain of dot products over pairs of k in order; they and what is multiplied take
  *         denormal numbers for zeros. Scores are kept in units of ln 2, so that weights are powers of two.
@@ -64,9 +65,9 @@ static inline size_t dots_row(size_t d)
     return attend_rounded(d, PANEL) / 2;
 }
 
-/* 2^x of x of at most a rounding above 0, within 3e-6 of itself: these are weights that 8 bits will hold. Below
- * -126.5 it is 0; NaN comes through. The polynomial has the least largest relative error on -1/2 … 1/2 of those
- * of degree 4 that are 1 at 0. */
+/* 2^x of x of at most a rounding above 0, within 3e-6 of itself: these are weights that 8 bits will hold.
+ * Below -126.5 it is 0; NaN comes through. The polynomial has the least largest relative error on -1/2 …
+ * 1/2 of those of degree 4 that are 1 at 0. */
 AT_INLINE at_vec vec_exp2_weight(at_vec x)
 {
     const at_vec large = vec_set(12582912.0f + 127.0f); /* as in vec_exp_weight */
@@ -96,7 +97,8 @@ void AT_SIMD_NAME(dots_multiply)(const at_dots *t);
 
 /* Rows [t0, t0+rows) in order, dots_row(d) pairs each. */
 void AT_SIMD_NAME(dots_copy)(uint32_t *to, const at_source *from, size_t t0, size_t rows, size_t d);
-/* Rows [s0, s0+columns) turned round: panels of pairs (2l, 2l+1) of their numbers, dots_pairs(d) by columns. */
+/* Rows [s0, s0+columns) turned round: panels of pairs (2l, 2l+1) of their numbers, dots_pairs(d) by
+ * columns. */
 void AT_SIMD_NAME(dots_turn)(uint32_t *panels, const at_source *from, size_t s0, size_t columns, size_t d);
 /* Panels of pairs of rows (s0 + 2l, s0 + 2l + 1): dots_pairs(count) by d. */
 void AT_SIMD_NAME(dots_weave)(uint32_t *panels, const at_source *from, size_t s0, size_t count, size_t d);

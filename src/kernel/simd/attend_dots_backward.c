@@ -1,12 +1,13 @@
 #include "kernel/simd/attend_dots.h"
 
 /* Attention in bf16 by dot products, backward; the derivation stands with the reference. Five products of
- * numbers rounded to bf16, sums in fp32: scores and slopes of weights of a strip of queries, from which weights
- * and slopes of scores come; with these, gradients of the strip's queries, and, once a block of queries is
- * through, of values and keys. Tiles of keys go outside, so that each is laid out once. The scale is applied to
- * sums: of scores, and in the end of gradients.
+ * numbers rounded to bf16, sums in fp32: scores and slopes of weights of a strip of queries, from which
+ * weights and slopes of scores come; with these, gradients of the strip's queries, and, once a block of
+ * queries is through, of values and keys. Tiles of keys go outside, so that each is laid out once. The
+ * scale is applied to sums: of scores, and in the end of gradients.
  *
- * What is summed over queries needs pairs of rows: weights and slopes are written as such, slopes in rows too. */
+ * What is summed over queries needs pairs of rows: weights and slopes are written as such, slopes in rows
+ * too. */
 enum { STRIP_PAIRS = ROWS / 2, BLOCK_STRIPS = 8, BLOCK = BLOCK_STRIPS * ROWS };
 enum { WOVEN = KEY_TILE + 16 }; /* pairs in a row of pairs of rows: an odd number of lines of the cache */
 
@@ -121,8 +122,7 @@ AT_INLINE void slope_rows(const block *b, const slope s[2], size_t row, size_t w
         at_uvec both = uvec_narrow(first.slope, second.slope);
         uvec_store(weights + c, uvec_weave(uvec_narrow(first.weight, second.weight)));
         uvec_store(slopes + c, uvec_weave(both));
-        uvec_store_half(rows + c / 2, both, 0);
-        uvec_store_half(rows + PAIRS + c / 2, both, 1);
+        uvec_store_halves(rows + c / 2, rows + PAIRS + c / 2, both);
     }
     for (size_t c = width; c < b->columns; c += AT_VEC) { /* behind the diagonal */
         uvec_store(weights + c, uvec_set(0));
@@ -269,6 +269,19 @@ static void write_row(at_bf16 *to, float *sums, const float *x, float s, size_t 
     }
 }
 
+/* The tile's sums to where gradients belong. */
+static void finish_tile(const at_attend *a, const tiles *t, size_t s0, size_t columns)
+{
+    size_t k_sums = a->k16 ? a->d_key : a->k_stride, v_sums = a->k16 ? a->d_value : a->v_stride;
+    for (size_t c = 0; c < columns; c++) {
+        size_t s = s0 + c;
+        write_row(a->d_k16 ? a->d_k16 + s * a->k_stride : NULL, a->d_k ? a->d_k + s * k_sums : NULL,
+                  t->d_keys + c * t->key_width, a->scale, a->d_key);
+        write_row(a->d_v16 ? a->d_v16 + s * a->v_stride : NULL, a->d_v ? a->d_v + s * v_sums : NULL,
+                  t->d_values + c * t->out_width, 1, a->d_value);
+    }
+}
+
 /* Keys [s0, s0+columns) and all queries that see them, in blocks of `rows`. */
 static void backward_tile(const at_attend *a, const tiles *t, size_t rows, size_t s0, size_t columns)
 {
@@ -301,27 +314,33 @@ static void backward_tile(const at_attend *a, const tiles *t, size_t rows, size_
         memset(t->d_keys, 0, columns * t->key_width * sizeof(float));
         memset(t->d_values, 0, columns * t->out_width * sizeof(float));
     }
-    for (size_t c = 0; c < columns; c++) {
-        size_t s = s0 + c;
-        write_row(a->d_k16 ? a->d_k16 + s * a->k_stride : NULL, a->d_k ? a->d_k + s * a->d_key : NULL,
-                  t->d_keys + c * t->key_width, a->scale, a->d_key);
-        write_row(a->d_v16 ? a->d_v16 + s * a->v_stride : NULL, a->d_v ? a->d_v + s * a->d_value : NULL,
-                  t->d_values + c * t->out_width, 1, a->d_value);
-    }
+    finish_tile(a, t, s0, columns);
 }
 
-/* o · d_o of each query. */
+/* o · d_o of a query, to be summed over lanes: d_o as the products have it, o as it is. */
+static at_vec mean_of(const at_attend *a, size_t t)
+{
+    at_vec sum = vec_zero();
+    size_t at = t * a->o_stride;
+    for (size_t j = 0; a->o16 && j < a->d_value; j += PANEL) {
+        size_t n = attend_least(a->d_value - j, PANEL);
+        sum = vec_dot_pairs(uvec_load_pairs_n(a->o16 + at + j, n), uvec_load_pairs_n(a->d_o16 + at + j, n),
+                            sum);
+    }
+    for (size_t j = 0; !a->o16 && j < a->d_value; j += AT_VEC) {
+        size_t lanes = vec_lanes(a->d_value - j);
+        sum = vec_fma(vec_load_n(a->o + at + j, lanes), vec_round_bf16(vec_load_n(a->d_o + at + j, lanes)),
+                      sum);
+    }
+    return sum;
+}
+
 static void find_means(const at_attend *a, float *means)
 {
-    at_source o = {a->o16, a->o, a->o_stride, NULL}, d_o = {a->d_o16, a->d_o, a->o_stride, NULL};
     for (size_t t0 = 0; t0 < a->queries; t0 += AT_VEC) {
         at_vec sum[AT_VEC];
-        for (size_t i = 0; i < AT_VEC; i++) {
-            sum[i] = vec_zero();
-            for (size_t j = 0; t0 + i < a->queries && j < a->d_value; j += PANEL)
-                sum[i] = vec_dot_pairs(source_load(&o, t0 + i, j, a->d_value),
-                                       source_load(&d_o, t0 + i, j, a->d_value), sum[i]);
-        }
+        for (size_t i = 0; i < AT_VEC; i++)
+            sum[i] = t0 + i < a->queries ? mean_of(a, t0 + i) : vec_zero();
         vec_store_n(means + t0, vec_fold(sum, false), vec_lanes(a->queries - t0));
     }
 }
@@ -337,7 +356,8 @@ void AT_SIMD_NAME(attend_dots_backward)(const at_attend *a, float *scratch)
     for (size_t s0 = 0; s0 < a->keys; s0 += KEY_TILE)
         backward_tile(a, &t, rows, s0, attend_least(a->keys - s0, KEY_TILE));
     for (size_t i = 0; i < a->queries; i++)
-        write_row(a->d_q16 + i * a->q_stride, NULL, t.d_queries + i * t.key_width, a->scale, a->d_key);
+        write_row(a->d_q16 ? a->d_q16 + i * a->q_stride : NULL, a->d_q ? a->d_q + i * a->q_stride : NULL,
+                  t.d_queries + i * t.key_width, a->scale, a->d_key);
 }
 
 size_t AT_SIMD_NAME(attend_dots_backward_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value)

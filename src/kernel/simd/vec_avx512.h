@@ -389,10 +389,11 @@ AT_INLINE at_uvec uvec_weave(at_uvec both)
     return _mm512_permutexvar_epi16(order, both);
 }
 
-/* The first AT_VEC numbers in bf16 of v, or the others. */
-AT_INLINE void uvec_store_half(uint32_t *p, at_uvec v, const int half)
+/* The first AT_VEC numbers in bf16 of v to one place, the others to another. */
+AT_INLINE void uvec_store_halves(uint32_t *first, uint32_t *second, at_uvec v)
 {
-    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_extracti64x4_epi64(v, half));
+    _mm256_storeu_si256((__m256i *)(void *)first, _mm512_castsi512_si256(v));
+    _mm256_storeu_si256((__m256i *)(void *)second, _mm512_extracti64x4_epi64(v, 1));
 }
 
 AT_INLINE void uvec_transpose(at_uvec v[AT_VEC])
