@@ -213,8 +213,8 @@ static void backward_tile(const at_attend *a, const at_tiles *tiles, size_t s0, 
         if (attend_hidden(a, t, b.rows, s0, b.columns))
             continue;
         if (!ready) {
-            AT_SIMD_NAME(attend_turn)(tiles->keys, a->k, a->k_stride, NULL, s0, columns, a->d_key);
-            AT_SIMD_NAME(attend_turn)(tiles->values, a->v, a->v_stride, NULL, s0, columns, a->d_value);
+            AT_SIMD_NAME(attend_turn)(tiles->keys, a->k, a->k_stride, NULL, s0, columns, a->d_key, 1);
+            AT_SIMD_NAME(attend_turn)(tiles->values, a->v, a->v_stride, NULL, s0, columns, a->d_value, 1);
             AT_SIMD_NAME(attend_pack)
             (tiles->key_rows, a->k, a->k_stride, NULL, s0, columns, a->d_key, a->scale);
             for (size_t c = s0; c < s0 + columns; c++) { /* added to in the end */
