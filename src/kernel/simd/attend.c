@@ -1,4 +1,4 @@
-#include "kernel/simd/attend_short.h"
+#include "kernel/simd/attend_panel.h"
 
 enum { LANES = (QUERY_BLOCK + AT_VEC - 1) / AT_VEC * AT_VEC };
 

@@ -1,4 +1,4 @@
-#include "kernel/simd/attend.h"
+#include "kernel/simd/attend_panel.h"
 
 /* The weights come back from the scores and the log-sum-exp (Dao et al. 2022, "FlashAttention",
  * arXiv:2205.14135, appendix B); the derivation stands with the reference. Tiles of keys go outside, so
@@ -235,6 +235,10 @@ static void backward_tile(const at_attend *a, const at_tiles *tiles, size_t s0, 
 
 void AT_SIMD_NAME(attend_backward)(const at_attend *a, float *scratch)
 {
+    if (attend_is_short(a) && a->softcap == 0) {
+        AT_SIMD_NAME(attend_short_backward)(a, scratch);
+        return;
+    }
     at_tiles tiles;
     attend_lay_out(&tiles, scratch, a, true);
     for (size_t s0 = 0; s0 < a->keys; s0 += KEY_TILE)

@@ -1,93 +1,4 @@
-#include "kernel/simd/attend_short.h"
-#include "kernel/dropout.h"
-#include "kernel/simd/philox.h"
-
-typedef struct layout {
-    at_panel panel;
-    float *values; /* panels (keys, d_value), where they cannot be read as they lie */
-} layout;
-
-static size_t lay_out(layout *l, float *scratch, const at_attend *a)
-{
-    size_t floats = 0, keys = attend_rounded(a->keys, AT_VEC);
-    *l = (layout){.panel = {.a = a}};
-    at_panel *p = &l->panel;
-    p->queries = attend_take(scratch, &floats, a->d_key * PANEL);
-    p->weights = attend_take(scratch, &floats, keys * PANEL);
-    p->factors = attend_take(scratch, &floats, keys * PANEL);
-    p->bias = attend_take(scratch, &floats, keys * PANEL);
-    l->values = attend_take(scratch, &floats, a->keys * attend_rounded(a->d_value, PANEL));
-    return floats;
-}
-
-size_t AT_SIMD_NAME(attend_short_scratch)(size_t queries, size_t keys, size_t d_key, size_t d_value)
-{
-    at_attend a = {.queries = queries,
-                   .keys = attend_least(keys, KEY_TILE),
-                   .d_key = attend_least(d_key, SHORT_WIDTH),
-                   .d_value = attend_least(d_value, SHORT_WIDTH)};
-    layout l;
-    return lay_out(&l, NULL, &a);
-}
-
-/* Elements kept of keys [0,keys), lanes c …: four keys are the four words of a block. */
-static void draw_factors(const at_panel *p, size_t c)
-{
-    const at_attend *a = p->a;
-    at_uvec limit = uvec_set(at_drop_limit(a->drop_rate));
-    at_vec scale = vec_set(at_drop_scale(a->drop_rate));
-    at_uvec query = uvec_add(uvec_set((uint32_t)(p->t0 + c)), uvec_count());
-    for (size_t s = 0; s < p->keys; s += 4) {
-        at_uvec words[4], counter[4] = {uvec_set((uint32_t)(s / 4)), query, uvec_set(a->drop_counter[0]),
-                                        uvec_set(a->drop_counter[1])};
-        uvec_philox(counter, a->drop_key, words);
-#pragma GCC unroll 4
-        for (size_t i = 0; i < 4; i++)
-            vec_store(p->factors + (s + i) * PANEL + c,
-                      vec_select(uvec_less(words[i], limit), vec_zero(), scale));
-    }
-}
-
-/* products of keys [s0,s1) and the panel's lanes from c on */
-static void score_keys(const at_panel *p, size_t s0, size_t s1, size_t c)
-{
-    const at_attend *a = p->a;
-    at_tile product = {.a = a->k + s0 * a->k_stride,
-                       .a_row = a->k_stride,
-                       .a_col = 1,
-                       .b = p->queries + c,
-                       .c = p->weights + s0 * PANEL + c,
-                       .c_row = PANEL,
-                       .rows = s1 - s0,
-                       .columns = p->rows - c,
-                       .k = a->d_key};
-    AT_SIMD_NAME(tile_multiply)(&product);
-}
-
-void AT_SIMD_NAME(panel_begin)(at_panel *p, size_t t0)
-{
-    const at_attend *a = p->a;
-    p->t0 = t0;
-    p->rows = attend_least(a->queries - t0, PANEL);
-    p->keys = panel_end(a, t0 + p->rows - 1);
-    p->clear = a->softcap > 0 || p->bias || a->window > 0 ? 0 : panel_end(a, t0);
-    AT_SIMD_NAME(attend_turn)(p->queries, a->q, a->q_stride, NULL, t0, p->rows, a->d_key, a->scale);
-    if (a->bias_stride && p->bias)
-        AT_SIMD_NAME(attend_turn)
-        (p->bias, a->bias + t0 * a->bias_stride, a->bias_stride, NULL, 0, p->rows, p->keys, 1);
-    /* Where the diagonal goes through, later keys meet later queries alone. */
-    size_t from = 0;
-    for (size_t c = AT_VEC; c < p->rows && from < p->keys; c += AT_VEC) {
-        size_t end = panel_end(a, t0 + c - 1);
-        if (end > from)
-            score_keys(p, from, end, c - AT_VEC);
-        from = end > from ? end : from;
-    }
-    if (from < p->keys)
-        score_keys(p, from, p->keys, (p->rows - 1) / AT_VEC * AT_VEC);
-    for (size_t c = 0; c < p->rows && p->factors; c += AT_VEC)
-        draw_factors(p, c);
-}
+#include "kernel/simd/attend_panel.h"
 
 /* Products become scores; the result's lanes are the largest. x: lanes c … of keys [0,keys) */
 static at_vec highest(const at_panel *p, float *x, size_t c, size_t keys)
@@ -145,7 +56,7 @@ AT_INLINE at_vec weigh_keys(float *x, const float *factors, size_t keys, at_vec 
 }
 
 /* o = weights · values, times what makes the weights sum to 1 */
-static void write_out(const at_panel *p, const float *values, const float *times)
+static void write_out(const at_panel *p, const at_panel_rows *values, const float *times)
 {
     const at_attend *a = p->a;
     at_part parts[PANEL];
@@ -157,9 +68,9 @@ static void write_out(const at_panel *p, const float *values, const float *times
     at_tile product = {.a = p->weights,
                        .a_row = 1,
                        .a_col = PANEL,
-                       .b = values ? values : a->v,
-                       .b_row = values ? PANEL : a->v_stride,
-                       .b_panel = values ? a->keys * PANEL : PANEL,
+                       .b = values->rows,
+                       .b_row = values->row,
+                       .b_panel = values->panel,
                        .c = a->o + p->t0 * a->o_stride,
                        .c_row = a->o_stride,
                        .rows = p->rows,
@@ -169,21 +80,26 @@ static void write_out(const at_panel *p, const float *values, const float *times
                        .times_step = 1,
                        .exact = true,
                        .parts = panel_end(a, p->t0) < p->keys ? parts : NULL};
+    size_t next = p->t0 + PANEL;
+    if (next < a->queries)
+        product.ahead[0] = (at_ahead){a->q + next * a->q_stride, a->q_stride,
+                                      attend_least(a->queries - next, PANEL), a->d_key};
     AT_SIMD_NAME(tile_multiply)(&product);
 }
 
-static void forward_panel(const at_panel *p, const float *values)
+static void forward_panel(const at_panel *p, const at_panel_rows *values)
 {
     const at_attend *a = p->a;
     float lse[PANEL], times[PANEL];
     for (size_t c = 0; c < p->rows; c += AT_VEC) {
         size_t keys = panel_end(a, p->t0 + attend_least(c + AT_VEC, p->rows) - 1);
         float *x = p->weights + c;
-        const float *factors = p->factors ? p->factors + c : x;
+        const float *factors = p->factors + c;
         at_vec best = highest(p, x, c, keys), none = vec_set(-INFINITY);
-        at_vec shift = vec_select(vec_equal(best, none), vec_zero(), best); /* exp(-inf - -inf) would be NaN */
-        at_vec sum = p->factors ? weigh_keys(x, factors, keys, shift, true)
-                                : weigh_keys(x, factors, keys, shift, false);
+        at_vec shift =
+            vec_select(vec_equal(best, none), vec_zero(), best); /* exp(-inf - -inf) would be NaN */
+        at_vec sum = a->drop_rate > 0 ? weigh_keys(x, factors, keys, shift, true)
+                                      : weigh_keys(x, factors, keys, shift, false);
         for (size_t s = keys; s < p->keys; s++)
             vec_store(x + s * PANEL, vec_zero());
         at_lanes nothing = vec_equal(sum, vec_zero());
@@ -201,22 +117,17 @@ static void forward_panel(const at_panel *p, const float *values)
 
 void AT_SIMD_NAME(attend_short)(const at_attend *a, float *scratch)
 {
-    layout l;
-    lay_out(&l, scratch, a);
-    at_panel *p = &l.panel;
-    if (a->drop_rate == 0)
-        p->factors = NULL;
-    if (!a->bias || !a->bias_stride)
-        p->bias = (float *)a->bias;
-    panel_fetch(a->k, a->k_stride, a->keys, a->d_key);
-    panel_fetch(a->v, a->v_stride, a->keys, a->d_value);
-    const float *values = NULL;
-    if (!tile_plain(a->d_value)) {
-        AT_SIMD_NAME(attend_pack)(l.values, a->v, a->v_stride, NULL, 0, a->keys, a->d_value, 1);
-        values = l.values;
-    }
+    at_panel p;
+    size_t floats = AT_SIMD_NAME(panel_lay_out)(&p, scratch, a, PANEL);
+    panel_fetch(a->k, a->k_stride, attend_least(ROWS, a->keys), a->d_key);
+    at_panel_rows values = panel_rows(scratch + floats, a->v, a->v_stride, a->keys, a->d_value);
+    at_lanes_product scores = {
+        .rows = a->k, .stride = a->k_stride, .d = a->d_key, .turned = p.queries, .out = p.weights};
+    scores.ahead[0] = panel_behind(a->k, a->k_stride, a->keys, a->d_key);
+    scores.ahead[1] = (at_ahead){a->v, a->v_stride, a->keys, a->d_value};
     for (size_t t = 0; t < a->queries; t += PANEL) {
-        AT_SIMD_NAME(panel_begin)(p, t);
-        forward_panel(p, values);
+        AT_SIMD_NAME(panel_begin)(&p, t, PANEL);
+        AT_SIMD_NAME(panel_multiply)(&p, &scores);
+        forward_panel(&p, &values);
     }
 }

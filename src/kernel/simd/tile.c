@@ -38,8 +38,9 @@ AT_INLINE void finish(const at_tile *t, at_vec *sum, const int rows, const int v
 }
 
 /* One strip: `rows` from i on, against `vecs` vectors of column j's panel; constants where this is inlined. */
-__attribute__((no_sanitize("undefined"))) AT_INLINE void
-multiply(const at_tile *t, const int rows, const int vecs, size_t i, size_t j, size_t k0, size_t k1)
+__attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const at_tile *t, const int rows,
+                                                                  const int vecs, size_t i, size_t j,
+                                                                  size_t k0, size_t k1)
 {
     const size_t a_row = t->a_row, a_col = t->a_col, c_row = t->c_row, b_row = t->b_row ? t->b_row : PANEL;
     float *c = t->c + i * c_row + j;
@@ -160,6 +161,14 @@ static void multiply_one(const at_tile *t, const at_cut *c, size_t strip, size_t
     multiply_strips(t, strip_rows(c, strip), &one);
 }
 
+static void fetch_ahead(const at_tile *t, size_t first, size_t end)
+{
+    for (const at_ahead *next = t->ahead; next < t->ahead + 2; next++)
+        for (size_t i = first; i < end && i < next->count; i++)
+            for (size_t l = 0; l < next->floats; l += LINE)
+                __builtin_prefetch(next->rows + i * next->stride + l, 0, 3);
+}
+
 void AT_SIMD_NAME(tile_multiply)(const at_tile *t)
 {
     if (t->rows == 0)
@@ -172,9 +181,13 @@ void AT_SIMD_NAME(tile_multiply)(const at_tile *t)
         return;
     }
     for (size_t j = 0; j < t->columns; j += PANEL) {
-        for (size_t strip = 0; t->parts && strip < c.strips; strip++)
+        bool apart = t->parts || (t->ahead[0].rows && j == 0);
+        for (size_t strip = 0; apart && strip < c.strips; strip++) {
+            if (j == 0)
+                fetch_ahead(t, strip_begin(&c, strip), strip_begin(&c, strip + 1));
             multiply_one(t, &c, strip, j);
-        if (t->parts)
+        }
+        if (apart)
             continue;
         run longer = {0, c.longer, j, 0, t->k},
             rest = {strip_begin(&c, c.longer), c.strips - c.longer, j, 0, t->k};

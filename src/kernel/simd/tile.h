@@ -54,6 +54,12 @@ typedef struct at_part {
     size_t k0, k1, columns;
 } at_part;
 
+/* A matrix that comes next. While a strip's rows are multiplied, as many of its rows are brought nearer. */
+typedef struct at_ahead {
+    const float *rows;
+    size_t stride, count, floats;
+} at_ahead;
+
 typedef struct at_tile {
     const float *a; /* element (i,l) at a[i*a_row + l*a_col] */
     size_t a_row, a_col;
@@ -62,13 +68,14 @@ typedef struct at_tile {
     float *c;
     size_t c_row;
     size_t rows, columns, k;
-    bool accumulate;      /* c = factor c + …; otherwise c is only written */
-    const float *factor;  /* (rows), or NULL: all 1 */
-    const float *times;   /* or NULL: row i's sums are in the end multiplied by times[i * times_step] */
+    bool accumulate;     /* c = factor c + …; otherwise c is only written */
+    const float *factor; /* (rows), or NULL: all 1 */
+    const float *times;  /* or NULL: row i's sums are in the end multiplied by times[i * times_step] */
     size_t times_step;
     bool add;             /* c += what then is there */
     bool exact;           /* behind `columns` c is not written */
     const at_part *parts; /* of each strip of cut_rows(0, rows), or NULL: all of it */
+    at_ahead ahead[2];    /* or none */
     bool strips_outside;  /* each strip passes by all panels: where a's lines lie far apart */
 } at_tile;
 
