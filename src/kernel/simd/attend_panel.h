@@ -17,7 +17,10 @@
 #define AT_KERNEL_SIMD_ATTEND_PANEL_H
 #include "kernel/simd/attend.h"
 
-enum { SHORT_WIDTH = 64 }; /* of heads, measured: wider, the tiles are as fast */
+enum { SHORT_WIDTH = 64 }; /* of heads: what the registers and the first caches are shared out for */
+/* Rows of a right side that are read where they lie. Short strips come by more often, and then rows that lie
+ * far apart in the cache cost more than a copy. */
+enum { PLAIN_ROWS = ROWS > 8 ? KEY_TILE : 32 };
 
 /* Queries t0 … t0+rows-1, which see no key behind `keys`; [0,clear) all see, and nothing is done to these
  * keys' products. */
@@ -110,7 +113,7 @@ static inline at_ahead panel_behind(const float *rows, size_t stride, size_t cou
 /* Of the rows' length `own` is as long as whole panels; they are copied there only if need be. */
 static inline at_panel_rows panel_rows(float *own, const float *rows, size_t stride, size_t count, size_t d)
 {
-    if (tile_plain(d))
+    if (tile_plain(d) && count <= PLAIN_ROWS)
         return (at_panel_rows){rows, stride, PANEL};
     AT_SIMD_NAME(attend_pack)(own, rows, stride, NULL, 0, count, d, 1);
     return (at_panel_rows){own, PANEL, count * PANEL};

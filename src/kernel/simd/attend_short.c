@@ -30,8 +30,8 @@ AT_INLINE at_vec weigh(float *x, const float *factors, at_vec shift, const bool 
     return e;
 }
 
-/* Scores become weights; the result's lanes are the sums of the exponentials, in the order of a row's lanes and
- * vec_sum. */
+/* Scores become weights; the result's lanes are the sums of the exponentials, in the order of a row's lanes
+ * and vec_sum. */
 AT_INLINE at_vec weigh_keys(float *x, const float *factors, size_t keys, at_vec shift, const bool dropped)
 {
     at_vec sum[AT_VEC];

@@ -3,7 +3,7 @@
 /* Lanes as in attend_short.c. All keys of a query are at hand, so the mean of its slopes comes of the weights
  * and slopes themselves, and its output is not read. */
 
-enum { TOGETHER = 64 }; /* queries; fewer add to the keys' gradients more often, more leave the first cache */
+enum { TOGETHER = KEY_TILE }; /* queries; fewer would add to the keys' gradients more often */
 
 typedef struct group {
     at_panel panel;

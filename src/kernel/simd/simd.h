@@ -104,8 +104,8 @@ AT_INLINE at_vec vec_exp(at_vec x)
 }
 
 /* The same for x of at most a rounding above 0, as weights of a softmax are: no overflow to mind, and n comes
- * as the last bits of a sum with a large number. At -88 n is -127, whose power of two reads as 0: that is what
- * lower ones get. */
+ * as the last bits of a sum with a large number. At -88 n is -127, whose power of two reads as 0: that is
+ * what lower ones get. */
 AT_INLINE at_vec vec_exp_weight(at_vec x)
 {
     const at_vec large = vec_set(12582912.0f + 127.0f);

@@ -37,7 +37,7 @@ AT_INLINE void finish(const at_tile *t, at_vec *sum, const int rows, const int v
         }
 }
 
-/* One strip: `rows` from i on, against `vecs` vectors of column j's panel; constants where this is inlined. */
+/* One strip: `rows` from i on, against `vecs` vectors of column j's panel; constants where it is inlined. */
 __attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const at_tile *t, const int rows,
                                                                   const int vecs, size_t i, size_t j,
                                                                   size_t k0, size_t k1)
