@@ -263,6 +263,29 @@ static void all_lengths(void **state)
             }
 }
 
+/* Heads of up to 64 with up to 128 keys have a path of their own; sizes on both sides of its bounds. */
+static void short_sequences_of_any_size(void **state)
+{
+    (void)state;
+    at_rng rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
+    for (size_t l = 0; l < level_count(); l++)
+        for (int i = 0; i < 96; i++) {
+            size_t queries = 1 + at_rng_below(&rng, 150), keys = 1 + at_rng_below(&rng, 132);
+            head h = head_of(&rng, queries, keys, 1 + at_rng_below(&rng, 66), 1 + at_rng_below(&rng, 66));
+            h.a.causal = i & 1;
+            h.a.past = (int64_t)at_rng_below(&rng, 40) - 10;
+            h.a.ahead = i % 5 == 0 ? 3 : 0;
+            h.a.window = i % 3 == 0 ? 1 + (int64_t)at_rng_below(&rng, 50) : 0;
+            h.a.drop_rate = i & 2 ? 0.2f : 0;
+            h.a.softcap = i % 16 == 7 ? 0.9f : 0;
+            if (i & 4)
+                add_bias(&h, &rng, i & 8);
+            compare_forward(level(l), &h);
+            compare_backward(level(l), &h);
+            head_free(&h);
+        }
+}
+
 static void long_sequences_go_by_tiles(void **state)
 {
     (void)state;
@@ -488,9 +511,10 @@ static void a_query_alone_gets_the_same_bits(void **state)
 {
     (void)state;
     at_rng rng = at_rng_make(check_rng_seed(), AT_RNG_TEST);
-    const size_t sizes[][3] = {{20, 32, 32}, {33, 64, 64}, {140, 32, 48}, {260, 17, 80}};
+    const size_t sizes[][3] = {{20, 32, 32},  {33, 64, 64},  {128, 23, 41},
+                               {129, 64, 33}, {140, 32, 48}, {260, 17, 80}};
     for (size_t l = 0; l < level_count(); l++)
-        for (size_t i = 0; i < 8; i++) {
+        for (size_t i = 0; i < 12; i++) {
             const size_t *size = sizes[i / 2];
             head h = head_of(&rng, size[0], size[0], size[1], size[2]);
             h.a.causal = true;
@@ -573,6 +597,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_widths),
         cmocka_unit_test(all_lengths),
+        cmocka_unit_test(short_sequences_of_any_size),
         cmocka_unit_test(long_sequences_go_by_tiles),
         cmocka_unit_test(scratch_does_not_grow_with_the_length),
         cmocka_unit_test(rows_point_into_a_store),

@@ -1,4 +1,4 @@
-#include "kernel/simd/attend.h"
+#include "kernel/simd/attend_panel.h"
 
 enum { LANES = (QUERY_BLOCK + AT_VEC - 1) / AT_VEC * AT_VEC };
 
@@ -123,7 +123,7 @@ static void forward_tile(const at_attend *a, const at_tiles *tiles, tile *in, pr
     if (attend_hidden(a, p->t0, p->rows, in->s0, in->columns))
         return;
     if (!in->ready) {
-        AT_SIMD_NAME(attend_turn)(tiles->keys, a->k, a->k_stride, a->rows, in->s0, in->columns, a->d_key);
+        AT_SIMD_NAME(attend_turn)(tiles->keys, a->k, a->k_stride, a->rows, in->s0, in->columns, a->d_key, 1);
         AT_SIMD_NAME(attend_pack)
         (tiles->values, a->v, a->v_stride, a->rows, in->s0, in->columns, a->d_value, 1);
         in->ready = true;
@@ -192,6 +192,10 @@ static void attend(const at_attend *a, float *scratch)
         AT_SIMD_NAME(attend_alone)(a, scratch);
         return;
     }
+    if (attend_is_short(a)) {
+        AT_SIMD_NAME(attend_short)(a, scratch);
+        return;
+    }
     at_tiles tiles;
     attend_lay_out(&tiles, scratch, a, false);
     for (size_t t = 0; t < a->queries; t += GROUP * QUERY_BLOCK)
@@ -205,6 +209,8 @@ static size_t attend_scratch(size_t queries, size_t keys, size_t d_key, size_t d
     size_t forward = attend_lay_out(&tiles, NULL, &a, false);
     size_t backward = attend_lay_out(&tiles, NULL, &a, true), alone = 2 * KEY_TILE + d_key + 16 + 4 * AT_VEC;
     size_t most = forward > backward ? forward : backward;
+    size_t few = AT_SIMD_NAME(attend_short_scratch)(queries, keys, d_key, d_value);
+    most = most > few ? most : few;
     return most > alone ? most : alone;
 }
 

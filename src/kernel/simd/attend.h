@@ -11,7 +11,7 @@
  * Errors  None.
  *
  *     at_tiles tiles = attend_tiles(a, scratch);
- *     AT_SIMD_NAME(attend_turn)(tiles.keys, a->k, a->k_stride, a->rows, s0, columns, a->d_key);
+ *     AT_SIMD_NAME(attend_turn)(tiles.keys, a->k, a->k_stride, a->rows, s0, columns, a->d_key, 1);
  */
 #ifndef AT_KERNEL_SIMD_ATTEND_H
 #define AT_KERNEL_SIMD_ATTEND_H
@@ -284,9 +284,9 @@ AT_INLINE void attend_copy_rows(float *to, const float *from, size_t stride, flo
     }
 }
 
-/* Rows [s0, s0+columns) of `from` (width d) as panels of their transpose. */
+/* Rows [s0, s0+columns) of `from` (width d) times s, as panels of their transpose. */
 void AT_SIMD_NAME(attend_turn)(float *panels, const float *from, size_t stride, const int32_t *rows,
-                               size_t s0, size_t columns, size_t d);
+                               size_t s0, size_t columns, size_t d, float s);
 /* Rows [s0, s0+count) of `from` (width d) times s, as panels: panel p at panels + p*count*PANEL. */
 void AT_SIMD_NAME(attend_pack)(float *panels, const float *from, size_t stride, const int32_t *rows,
                                size_t s0, size_t count, size_t d, float s);

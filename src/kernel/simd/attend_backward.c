@@ -1,4 +1,4 @@
-#include "kernel/simd/attend.h"
+#include "kernel/simd/attend_panel.h"
 
 /* The weights come back from the scores and the log-sum-exp (Dao et al. 2022, "FlashAttention",
  * arXiv:2205.14135, appendix B); the derivation stands with the reference. Tiles of keys go outside, so
@@ -213,8 +213,8 @@ static void backward_tile(const at_attend *a, const at_tiles *tiles, size_t s0, 
         if (attend_hidden(a, t, b.rows, s0, b.columns))
             continue;
         if (!ready) {
-            AT_SIMD_NAME(attend_turn)(tiles->keys, a->k, a->k_stride, NULL, s0, columns, a->d_key);
-            AT_SIMD_NAME(attend_turn)(tiles->values, a->v, a->v_stride, NULL, s0, columns, a->d_value);
+            AT_SIMD_NAME(attend_turn)(tiles->keys, a->k, a->k_stride, NULL, s0, columns, a->d_key, 1);
+            AT_SIMD_NAME(attend_turn)(tiles->values, a->v, a->v_stride, NULL, s0, columns, a->d_value, 1);
             AT_SIMD_NAME(attend_pack)
             (tiles->key_rows, a->k, a->k_stride, NULL, s0, columns, a->d_key, a->scale);
             for (size_t c = s0; c < s0 + columns; c++) { /* added to in the end */
@@ -235,6 +235,10 @@ static void backward_tile(const at_attend *a, const at_tiles *tiles, size_t s0, 
 
 void AT_SIMD_NAME(attend_backward)(const at_attend *a, float *scratch)
 {
+    if (attend_is_short(a) && a->softcap == 0) {
+        AT_SIMD_NAME(attend_short_backward)(a, scratch);
+        return;
+    }
     at_tiles tiles;
     attend_lay_out(&tiles, scratch, a, true);
     for (size_t s0 = 0; s0 < a->keys; s0 += KEY_TILE)

@@ -3,7 +3,7 @@
 #include "kernel/simd/philox.h"
 
 /* A vector of keys and a vector of their elements at a time. */
-static void turn_group(float *panel, const float *const rows[AT_VEC], size_t d)
+static void turn_group(float *panel, const float *const rows[AT_VEC], size_t d, at_vec by)
 {
     at_vec v[AT_VEC];
     size_t l = 0;
@@ -11,17 +11,17 @@ static void turn_group(float *panel, const float *const rows[AT_VEC], size_t d)
         attend_turned(v, rows, l, AT_VEC);
 #pragma GCC unroll 16
         for (size_t j = 0; j < AT_VEC; j++)
-            vec_store(panel + (l + j) * PANEL, v[j]);
+            vec_store(panel + (l + j) * PANEL, vec_mul(by, v[j]));
     }
     if (l == d)
         return;
     attend_turned(v, rows, l, d - l);
     for (size_t j = 0; l + j < d; j++)
-        vec_store(panel + (l + j) * PANEL, v[j]);
+        vec_store(panel + (l + j) * PANEL, vec_mul(by, v[j]));
 }
 
 void AT_SIMD_NAME(attend_turn)(float *panels, const float *from, size_t stride, const int32_t *rows,
-                               size_t s0, size_t columns, size_t d)
+                               size_t s0, size_t columns, size_t d, float s)
 {
     size_t padded = attend_rounded(columns, PANEL);
     for (size_t c = 0; c < padded; c += AT_VEC) {
@@ -38,7 +38,7 @@ void AT_SIMD_NAME(attend_turn)(float *panels, const float *from, size_t stride, 
                 attend_fetch(at[i], d);
         }
         attend_rows(at, from, stride, rows, s0 + c, s0 + columns);
-        turn_group(group, at, d);
+        turn_group(group, at, d, vec_set(s));
     }
 }
 

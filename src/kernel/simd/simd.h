@@ -104,12 +104,12 @@ AT_INLINE at_vec vec_exp(at_vec x)
 }
 
 /* The same for x of at most a rounding above 0, as weights of a softmax are: no overflow to mind, and n comes
- * as the last bits of a sum with a large number. */
+ * as the last bits of a sum with a large number. At -88 n is -127, whose power of two reads as 0: that is
+ * what lower ones get. */
 AT_INLINE at_vec vec_exp_weight(at_vec x)
 {
     const at_vec large = vec_set(12582912.0f + 127.0f);
-    at_lanes nothing = vec_less(x, vec_set(-87.33f));
-    x = vec_max(vec_set(-87.33f), x); /* in this order NaN comes through */
+    x = vec_max(vec_set(-88.0f), x); /* in this order NaN comes through */
     at_vec t = vec_fma(x, vec_set(1.44269504f), large), n = vec_sub(t, large);
     at_vec r = vec_fma(n, vec_set(-0.693359375f), x);
     r = vec_fma(n, vec_set(2.12194440e-4f), r);
@@ -120,7 +120,7 @@ AT_INLINE at_vec vec_exp_weight(at_vec x)
     q = vec_fma(q, r, vec_set(0x1.fffffcp-2f));
     q = vec_fma(vec_mul(q, r), r, r);
     at_vec power = vec_power_of(t);
-    return vec_select(nothing, vec_zero(), vec_fma(q, power, power));
+    return vec_fma(q, power, power);
 }
 
 /* The level's table, and who fills it: each file its own entries. */

@@ -1,11 +1,12 @@
 /* kernel/simd/tile.h - the block of sums that registers hold, and products of tiles that lie in scratch.
  *
- * Role    A product whose parts were all laid out for it: b in packed panels, c in whole
- *         panels. No edges, no bias, nothing copied; so little is done around the sums
- *         that tiles of attention, 32 deep, run near the speed of large products.
+ * Role    A product whose parts were all laid out for it: b in packed panels, or in rows as they
+ *         lie (tile_plain); c in whole vectors, unless it is `exact`. No
+ *         bias, nothing copied; so little is done around the sums that tiles of attention,
+ *         32 deep, run near the speed of large products.
  * Owns    Nothing.
- * Shapes  a (rows,k), b (k,columns) in panels of PANEL columns each k rows long or longer,
- *         c (rows, columns rounded up to whole panels).
+ * Shapes  a (rows,k), b (k,columns), c (rows, columns rounded up to whole vectors). Panels of b
+ *         are PANEL columns wide and k rows long or longer.
  * Errors  None.
  * Numbers Each output is one chain of multiply-adds over k in order, as the gemm's are.
  *
@@ -53,19 +54,36 @@ typedef struct at_part {
     size_t k0, k1, columns;
 } at_part;
 
+/* A matrix that comes next. While a strip's rows are multiplied, as many of its rows are brought nearer. */
+typedef struct at_ahead {
+    const float *rows;
+    size_t stride, count, floats;
+} at_ahead;
+
 typedef struct at_tile {
     const float *a; /* element (i,l) at a[i*a_row + l*a_col] */
     size_t a_row, a_col;
     const float *b;
-    size_t b_panel;
+    size_t b_row, b_panel; /* b_row 0: PANEL */
     float *c;
     size_t c_row;
     size_t rows, columns, k;
-    bool accumulate;      /* c = factor c + …; otherwise c is only written */
-    const float *factor;  /* (rows), or NULL: all 1 */
+    bool accumulate;     /* c = factor c + …; otherwise c is only written */
+    const float *factor; /* (rows), or NULL: all 1 */
+    const float *times;  /* or NULL: row i's sums are in the end multiplied by times[i * times_step] */
+    size_t times_step;
+    bool add;             /* c += what then is there */
+    bool exact;           /* behind `columns` c is not written */
     const at_part *parts; /* of each strip of cut_rows(0, rows), or NULL: all of it */
+    at_ahead ahead[2];    /* or none */
     bool strips_outside;  /* each strip passes by all panels: where a's lines lie far apart */
 } at_tile;
+
+/* May b of so many columns be read in rows as they lie? Whole panels are read, or one vector of the last. */
+static inline bool tile_plain(size_t columns)
+{
+    return columns % PANEL == 0 || columns % PANEL == AT_VEC;
+}
 
 void AT_SIMD_NAME(tile_multiply)(const at_tile *t);
 
