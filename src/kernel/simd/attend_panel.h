@@ -20,7 +20,7 @@
 enum { SHORT_WIDTH = 64 }; /* of heads: what the registers and the first caches are shared out for */
 /* Rows of a right side that are read where they lie. Short strips come by more often, and then rows that lie
  * far apart in the cache cost more than a copy. */
-enum { PLAIN_ROWS = ROWS > 8 ? KEY_TILE : 32 };
+enum { PLAIN_ROWS = ROWS > 8 ? KEY_TILE : 64 };
 
 /* Queries t0 … t0+rows-1, which see no key behind `keys`; [0,clear) all see, and nothing is done to these
  * keys' products. */
