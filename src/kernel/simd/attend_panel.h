@@ -20,7 +20,7 @@
 enum { SHORT_WIDTH = 64 }; /* of heads: what the registers and the first caches are shared out for */
 /* Rows of a right side that are read where they lie. Short strips come by more often, and then rows that lie
  * far apart in the cache cost more than a copy. */
-enum { PLAIN_ROWS = ROWS > 8 ? KEY_TILE : 32 };
+enum { PLAIN_ROWS = ROWS > 8 ? KEY_TILE : 64 };
 
 /* Queries t0 … t0+rows-1, which see no key behind `keys`; [0,clear) all see, and nothing is done to these
  * keys' products. */
@@ -45,7 +45,7 @@ typedef struct at_lanes_product {
 /* Rows as the right side of a product. */
 typedef struct at_panel_rows {
     const float *rows;
-    size_t row, panel;
+    size_t row, panel; /* as b_row and b_panel of a tile */
 } at_panel_rows;
 
 static inline bool attend_is_short(const at_attend *a)
@@ -116,7 +116,7 @@ static inline at_panel_rows panel_rows(float *own, const float *rows, size_t str
     if (tile_plain(d) && count <= PLAIN_ROWS)
         return (at_panel_rows){rows, stride, PANEL};
     AT_SIMD_NAME(attend_pack)(own, rows, stride, NULL, 0, count, d, 1);
-    return (at_panel_rows){own, PANEL, count * PANEL};
+    return (at_panel_rows){own, 0, count * PANEL};
 }
 
 /* Room for `rows` queries; returns the floats used. */

@@ -37,12 +37,13 @@ AT_INLINE void finish(const at_tile *t, at_vec *sum, const int rows, const int v
         }
 }
 
-/* One strip: `rows` from i on, against `vecs` vectors of column j's panel; constants where it is inlined. */
+/* One strip: `rows` from i on, against `vecs` vectors of column j's panel, rows b_row apart; constants where
+ * this is inlined. */
 __attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const at_tile *t, const int rows,
-                                                                  const int vecs, size_t i, size_t j,
-                                                                  size_t k0, size_t k1)
+                                                                  const int vecs, const size_t b_row,
+                                                                  size_t i, size_t j, size_t k0, size_t k1)
 {
-    const size_t a_row = t->a_row, a_col = t->a_col, c_row = t->c_row, b_row = t->b_row ? t->b_row : PANEL;
+    const size_t a_row = t->a_row, a_col = t->a_col, c_row = t->c_row;
     float *c = t->c + i * c_row + j;
     at_vec sum[ROWS * VECS];
 #pragma GCC unroll 16
@@ -95,9 +96,11 @@ AT_INLINE void multiply_run(const at_tile *t, const int rows, const run *s)
     bool narrow = t->columns - s->j <= AT_VEC; /* half a panel is enough */
     for (size_t n = 0; n < s->count; n++)
         if (narrow)
-            multiply(t, rows, 1, s->i + n * (size_t)rows, s->j, s->k0, s->k1);
+            multiply(t, rows, 1, t->b_row ? t->b_row : PANEL, s->i + n * (size_t)rows, s->j, s->k0, s->k1);
+        else if (t->b_row)
+            multiply(t, rows, VECS, t->b_row, s->i + n * (size_t)rows, s->j, s->k0, s->k1);
         else
-            multiply(t, rows, VECS, s->i + n * (size_t)rows, s->j, s->k0, s->k1);
+            multiply(t, rows, VECS, PANEL, s->i + n * (size_t)rows, s->j, s->k0, s->k1);
 }
 
 static void multiply_strips(const at_tile *t, size_t rows, const run *s)
