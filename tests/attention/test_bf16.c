@@ -201,21 +201,25 @@ static double dot_rows(const float *a, const float *b, size_t n)
     return sum;
 }
 
-static void add_row(float *d, float *size, double by, const float *x, size_t n)
+/* more: of the factor's size, beside itself */
+static void add_row(float *d, float *size, double by, double more, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         d[i] += (float)(by * (double)x[i]);
-        size[i] += (float)fabs(by * (double)x[i]);
+        size[i] += (float)((fabs(by) + more) * fabs((double)x[i]));
     }
 }
 
-/* One query and the keys it sees; o as it was rounded. */
+/* One query and the keys it sees. The mean slope is that of o as it was rounded; a kernel may take it from the
+ * weights, and then it is that of o before: off by as much of its terms' sizes as o was rounded by. */
 static void want_query(const numbers *n, size_t t, const float *o, double lse, gradients *g)
 {
     const at_attend *a = &n->a;
     at_visible keys = at_visible_keys(a, t);
     const float *q = n->q_wide + t * a->q_stride, *d_o = n->d_o_wide + t * a->o_stride;
-    double mean = dot_rows(o + t * a->o_stride, d_o, a->d_value), scale = (double)a->scale;
+    double mean = dot_rows(o + t * a->o_stride, d_o, a->d_value), scale = (double)a->scale, mean_size = 0;
+    for (size_t j = 0; j < a->d_value; j++)
+        mean_size += fabs((double)o[t * a->o_stride + j] * (double)d_o[j]);
     for (size_t s = keys.first; s < keys.end; s++) {
         const float *k = n->k_wide + s * a->k_stride, *v = n->v_wide + s * a->v_stride;
         double score = scale * dot_rows(q, k, a->d_key), steepness = 1;
@@ -225,12 +229,12 @@ static void want_query(const numbers *n, size_t t, const float *o, double lse, g
             steepness = 1 - level * level;
         }
         double weight = exp(score + (a->bias ? (double)a->bias[t * a->bias_stride + s] : 0) - lse);
-        double slope = weight * steepness * (dot_rows(d_o, v, a->d_value) - mean) * scale;
+        double each = weight * steepness * scale, slope = each * (dot_rows(d_o, v, a->d_value) - mean);
         if (lse == -INFINITY)
             continue;
-        add_row(g->d_v + s * a->v_stride, g->v_size + s * a->v_stride, weight, d_o, a->d_value);
-        add_row(g->d_q + t * a->q_stride, g->q_size + t * a->q_stride, slope, k, a->d_key);
-        add_row(g->d_k + s * a->k_stride, g->k_size + s * a->k_stride, slope, q, a->d_key);
+        add_row(g->d_v + s * a->v_stride, g->v_size + s * a->v_stride, weight, 0, d_o, a->d_value);
+        add_row(g->d_q + t * a->q_stride, g->q_size + t * a->q_stride, slope, each * mean_size, k, a->d_key);
+        add_row(g->d_k + s * a->k_stride, g->k_size + s * a->k_stride, slope, each * mean_size, q, a->d_key);
     }
 }
 
