@@ -210,8 +210,8 @@ static void add_row(float *d, float *size, double by, double more, const float *
     }
 }
 
-/* One query and the keys it sees. The mean slope is that of o as it was rounded; a kernel may take it from the
- * weights, and then it is that of o before: off by as much of its terms' sizes as o was rounded by. */
+/* One query and the keys it sees. The mean slope is that of o as it was rounded; a kernel may take it from
+ * the weights, and then it is that of o before: off by as much of its terms' sizes as o was rounded by. */
 static void want_query(const numbers *n, size_t t, const float *o, double lse, gradients *g)
 {
     const at_attend *a = &n->a;

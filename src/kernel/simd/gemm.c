@@ -237,8 +237,8 @@ static void multiply_strip(const strip *s, size_t rows, int panels)
     }
 }
 
-/* What follows the last product, while the strip's part of C is in the first cache; f is a constant where this
- * is inlined. */
+/* What follows the last product, while the strip's part of C is in the first cache; f is a constant where
+ * this is inlined. */
 AT_INLINE void finish_row(const at_gemm *g, size_t at, size_t j, size_t columns, const at_activation f)
 {
     for (size_t x = 0; x < columns; x += AT_VEC) {

@@ -4,9 +4,9 @@
 #include "kernel/simd/tile.h"
 
 /* Products with B in bf16 on CPUs that multiply pairs of such numbers and add both in one instruction: twice
- * the arithmetic of a multiply-add in fp32. A block of A is rounded to bf16 for a group of strips: rows as they
- * lie, so that their pairs are neighbours; of a transposed A the pairs of a strip's rows side by side. Sums are
- * fp32. All else is the avx512 level's, whose name this file is compiled under.
+ * the arithmetic of a multiply-add in fp32. A block of A is rounded to bf16 for a group of strips: rows as
+ * they lie, so that their pairs are neighbours; of a transposed A the pairs of a strip's rows side by side.
+ * Sums are fp32. All else is the avx512 level's, whose name this file is compiled under.
  *
  * An output is one chain of dot products over pairs of k, in order, in whatever strip, task or thread. The
  * instruction takes denormal numbers for zeros, whatever the CPU is set to. */
@@ -160,8 +160,8 @@ static void narrow_rows(strip *s, uint32_t *to, const at_cut *c, size_t t, size_
         narrow_row((at_bf16 *)(void *)(to + r * s->a_row), a + r * g->a_row, g->a_col, k);
 }
 
-/* Strips t0 … t1-1 of a transposed A, whose rows lie side by side: ROWS pairs a step of k. All strips of a step
- * together, since the next one may lie pages away. */
+/* Strips t0 … t1-1 of a transposed A, whose rows lie side by side: ROWS pairs a step of k. All strips of a
+ * step together, since the next one may lie pages away. */
 static void narrow_turned(const at_gemm *g, uint32_t *to, const at_cut *c, size_t t0, size_t t1, size_t l,
                           size_t k)
 {
