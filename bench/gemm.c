@@ -2,8 +2,8 @@
  *
  * First the peak: multiply-adds on registers alone, on all threads. Then the products that a Transformer
  * is made of, each with B packed, with B as a plain matrix and with B packed in bf16, in GFLOP/s and as a
- * share of the peak of all threads; and, where the build has found oneDNN, its dnnl_sgemm in turn with ours. oneDNN's threads are
- * OpenMP's: set OMP_NUM_THREADS to the same number.
+ * share of the peak of all threads; and, where the build has found oneDNN, its dnnl_sgemm in turn with ours.
+ * oneDNN's threads are OpenMP's: set OMP_NUM_THREADS to the same number.
  *
  *     gemm [THREADS] [--json] [--quick] [--peaks]  # default 1 thread; --peaks: no products
  *     gemm 64x512x1536 4096x128x512t               # only these, m x k x n; t: A lies transposed
