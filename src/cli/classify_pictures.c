@@ -132,6 +132,8 @@ static at_status classify_set(at_classifier *classifier, printer *p, const at_pi
             st = at_cli_print(&p->out);
         at_buf_clear(&p->out);
     }
+    p->set = NULL; /* both end here */
+    p->index = NULL;
     at_free(index);
     return st;
 }
