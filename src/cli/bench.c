@@ -25,9 +25,8 @@ static const at_field fields[] = {
      "only this case (attention, lengths, linformer) or size (translate: tiny, base, gru; "
      "train: char too; generate: char, llama)"},
     {"type", AT_FIELD_CHOICE, offsetof(options, type), "fp32", 0, 0, "fp32|bf16",
-     "of matrices (translate, generate, vit), of what linear layers multiply (train, vit), or of queries, "
-     "keys "
-     "and values (attention)"},
+     "of matrices (translate, generate, vit), of what linear layers multiply (train, vit), or of "
+     "queries, keys and values (attention)"},
     {"svg", AT_FIELD_TEXT, offsetof(options, svg), NULL, 0, 0, NULL,
      "draw what was measured into this file (lengths, linformer)"},
     {"profile", AT_FIELD_BOOL, offsetof(options, profile), NULL, 0, 0, NULL,

@@ -37,9 +37,8 @@ typedef struct at_loss_options {
     float scale;     /* multiplies the summed loss before backward: 1 / target tokens of the step */
     float z;         /* times the square of the log of the softmax's denominator, which keeps logits near 0:
                       * Chowdhery et al. 2022, arXiv:2204.02311, section 5 */
-    float
-        twins; /* each example twice, bound with this weight (model/twins.h); 0: once. Not together with z; in
-                  * a family with a loss of its own only where it gives labels to texts */
+    float twins;     /* each example twice, bound with this weight (model/twins.h); 0: once. Not together with
+                      * z; in a family with a loss of its own only where it gives labels to texts */
 } at_loss_options;
 
 typedef struct at_loss_report {

@@ -21,34 +21,24 @@ static void round_bf16(float *out, const float *a, size_t n)
     }
 }
 
-static void store_pairs(at_bf16 *to, at_vec first, at_vec second)
+/* Part of a row, in bf16 or in fp32 to be rounded: which of the two is a constant where this is inlined. */
+AT_INLINE at_vec row_part(const at_bf16 *narrow, const float *wide, size_t at, size_t lanes)
 {
-    uvec_store((uint32_t *)(void *)to, uvec_pairs(first, second));
+    return narrow ? vec_widen_n(narrow + at, lanes) : vec_round_bf16(vec_load_n(wide + at, lanes));
 }
 
 /* One panel of rows that lie as they should: two of them woven. */
-static void weave_panel(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t k, size_t width)
+AT_INLINE void weave_panel(at_bf16 *out, const at_bf16 *narrow, const float *wide, size_t b_row, size_t k,
+                           size_t width)
 {
     for (size_t l = 0; l < k; l += 2, out += 2 * PANEL)
 #pragma GCC unroll 4
         for (size_t v = 0; v < VECS; v++) {
             size_t begin = v * AT_VEC, lanes = width <= begin ? 0 : vec_lanes(width - begin);
-            at_vec first = vec_widen_n(b + l * b_row + begin, lanes);
-            at_vec second = l + 1 < k ? vec_widen_n(b + (l + 1) * b_row + begin, lanes) : vec_zero();
-            store_pairs(out + 2 * begin, first, second);
-        }
-}
-
-/* The same of fp32. */
-static void weave_rounded(at_bf16 *out, const float *b, size_t b_row, size_t k, size_t width)
-{
-    for (size_t l = 0; l < k; l += 2, out += 2 * PANEL)
-#pragma GCC unroll 4
-        for (size_t v = 0; v < VECS; v++) {
-            size_t begin = v * AT_VEC, lanes = width <= begin ? 0 : vec_lanes(width - begin);
-            at_vec first = vec_load_n(b + l * b_row + begin, lanes);
-            at_vec second = l + 1 < k ? vec_load_n(b + (l + 1) * b_row + begin, lanes) : vec_zero();
-            store_pairs(out + 2 * begin, vec_round_bf16(first), vec_round_bf16(second));
+            at_vec first = row_part(narrow, wide, l * b_row + begin, lanes), second = vec_zero();
+            if (l + 1 < k)
+                second = row_part(narrow, wide, (l + 1) * b_row + begin, lanes);
+            uvec_store((uint32_t *)(void *)(out + 2 * begin), uvec_pairs(first, second));
         }
 }
 
@@ -93,7 +83,7 @@ static void pack_bf16(at_bf16 *out, const at_bf16 *b, size_t b_row, size_t b_col
         size_t left = n - p * PANEL, width = left < PANEL ? left : PANEL;
         const at_bf16 *from = b + p * PANEL * b_col;
         if (b_col == 1)
-            weave_panel(out + p * size, from, b_row, k, width);
+            weave_panel(out + p * size, from, NULL, b_row, k, width);
         else if (b_row == 1)
             turn_panel(out + p * size, from, b_col, k, width);
         else
@@ -106,7 +96,7 @@ static void pack_narrow(at_bf16 *out, const float *b, size_t b_row, size_t k, si
     size_t size = at_bf16_panel(PANEL, k);
     for (size_t p = p0; p < p1; p++) {
         size_t left = n - p * PANEL;
-        weave_rounded(out + p * size, b + p * PANEL, b_row, k, left < PANEL ? left : PANEL);
+        weave_panel(out + p * size, NULL, b + p * PANEL, b_row, k, left < PANEL ? left : PANEL);
     }
 }
 
