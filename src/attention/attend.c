@@ -13,7 +13,7 @@ typedef struct attention {
     const float *q, *keys, *values;
     const at_cached_keys *caches; /* instead of keys and values, when running */
     float *o, *lse;
-    bool dots; /* products of numbers rounded to bf16: mixed training, where the CPU has them */
+    bool dots; /* products of numbers rounded to bf16 */
     uint32_t drop_key[2];
     float drop_rate;
     const float *d_o;
@@ -303,7 +303,7 @@ at_var *at_attention(at_tape *tape, at_var *q, at_var *k, at_var *v, const at_at
     s->keys = k->data;
     s->values = v->data;
     /* Weights that are looked at come from fp32 products, and so must the log-sum-exp then. */
-    s->dots = tape->mixed && s->k->dots && !tape->trace && !at_guide_wants(tape, spec->kind, spec->layer);
+    s->dots = spec->rounded && s->k->dots && !tape->trace && !at_guide_wants(tape, spec->kind, spec->layer);
     if (tape->mode == AT_TAPE_TRAIN && spec->dropout > 0) {
         s->drop_rate = spec->dropout;
         at_tape_dropout_key(tape, s->drop_key);

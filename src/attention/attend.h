@@ -41,8 +41,10 @@ typedef struct at_attend_spec {
     float scale;         /* of the scores; 0: 1 / sqrt(K) */
     float softcap;       /* scores become softcap * tanh(score / softcap), before the bias; 0: not */
     at_score_bias bias;
-    float dropout;          /* of the weights, while training */
-    at_rows queries, keys;  /* same count */
+    float dropout;         /* of the weights, while training */
+    bool rounded;          /* what is multiplied may be rounded to bf16, as for products with weights in bf16:
+                             * where the CPU has dot products of it, and no weights are traced */
+    at_rows queries, keys; /* same count */
     at_attention_kind kind; /* what a trace calls this attention */
     int layer;
 } at_attend_spec;

@@ -24,6 +24,7 @@ typedef struct projection {
     const float *d_out;
     float *d_x, *d_e;
     bool fresh;
+    bool dots;     /* products of numbers rounded to bf16 */
     float *panels; /* (B, groups) d_out transposed, packed for the gradient of e */
     size_t panel_floats;
 } projection;
@@ -44,53 +45,39 @@ static size_t slots_at(const projection *p, size_t b, size_t g)
     return b * p->slots * p->stride + g * p->width;
 }
 
+/* Of one product: b is the second factor as it lies. */
+typedef struct factors {
+    at_gemm g;
+    const float *b;
+} factors;
+
 /* out (k,W) = e^T (k,n) · x (n,W) */
-static at_gemm forward_product(const projection *p, size_t b, size_t g)
+static factors forward_product(const projection *p, size_t b, size_t g)
 {
-    at_gemm product = {.a = p->e + g * p->places * p->slots,
-                       .a_row = 1,
-                       .a_col = p->slots,
-                       .c = p->out + slots_at(p, b, g),
-                       .c_row = p->stride,
-                       .m = p->slots,
-                       .n = p->width,
-                       .k = length_of(p, b)};
-    at_gemm_plain(p->exec, &product, p->x + rows_at(p, b, g), p->stride);
-    return product;
+    at_gemm gemm = {.a = p->e + g * p->places * p->slots,
+                    .a_row = 1,
+                    .a_col = p->slots,
+                    .c = p->out + slots_at(p, b, g),
+                    .c_row = p->stride,
+                    .m = p->slots,
+                    .n = p->width,
+                    .k = length_of(p, b)};
+    return (factors){gemm, p->x + rows_at(p, b, g)};
 }
 
 /* d_x (n,W) [+]= e (n,k) · d_out (k,W) */
-static at_gemm input_product(const projection *p, size_t b, size_t g)
+static factors input_product(const projection *p, size_t b, size_t g)
 {
-    at_gemm product = {.a = p->e + g * p->places * p->slots,
-                       .a_row = p->slots,
-                       .a_col = 1,
-                       .c = p->d_x + rows_at(p, b, g),
-                       .c_row = p->stride,
-                       .m = length_of(p, b),
-                       .n = p->width,
-                       .k = p->slots,
-                       .accumulate = !p->fresh};
-    at_gemm_plain(p->exec, &product, p->d_out + slots_at(p, b, g), p->stride);
-    return product;
-}
-
-static void forward_task(void *context, size_t first, size_t end, int worker AT_UNUSED)
-{
-    const projection *p = context;
-    for (size_t i = first; i < end; i++) {
-        at_gemm product = forward_product(p, i / p->groups, i % p->groups);
-        p->k->gemm(&product, 0, product.m, 0, product.n);
-    }
-}
-
-static void input_task(void *context, size_t first, size_t end, int worker AT_UNUSED)
-{
-    const projection *p = context;
-    for (size_t i = first; i < end; i++) {
-        at_gemm product = input_product(p, i / p->groups, i % p->groups);
-        p->k->gemm(&product, 0, product.m, 0, product.n);
-    }
+    at_gemm gemm = {.a = p->e + g * p->places * p->slots,
+                    .a_row = p->slots,
+                    .a_col = 1,
+                    .c = p->d_x + rows_at(p, b, g),
+                    .c_row = p->stride,
+                    .m = length_of(p, b),
+                    .n = p->width,
+                    .k = p->slots,
+                    .accumulate = !p->fresh};
+    return (factors){gemm, p->d_out + slots_at(p, b, g)};
 }
 
 static void count_work(const projection *p)
@@ -100,23 +87,69 @@ static void count_work(const projection *p)
     at_exec_count(p->exec, 2 * n * k * d, sizeof(float) * floats);
 }
 
-/* A product for each sequence and group: a long one cut among the threads, short ones a task each. */
-static void run_products(const projection *p, at_gemm make(const projection *, size_t, size_t),
-                         at_range_task *task)
+typedef factors product_maker(const projection *, size_t b, size_t g);
+
+typedef struct products {
+    const projection *p;
+    product_maker *make;
+} products;
+
+static void multiply_task(void *context, size_t first, size_t end, int worker)
 {
-    size_t products = p->rows.count * p->groups, longest = 1;
+    const products *all = context;
+    const projection *p = all->p;
+    for (size_t i = first; i < end; i++) {
+        factors one = all->make(p, i / p->groups, i % p->groups);
+        at_gemm *g = &one.g;
+        if (p->dots) {
+            at_bf16 *panels = (at_bf16 *)(void *)at_exec_scratch(p->exec, worker);
+            p->k->pack_narrow(panels, one.b, p->stride, g->k, g->n, 0,
+                              (g->n + p->k->panel - 1) / p->k->panel);
+            at_gemm_packed_bf16(p->exec, g, panels);
+        } else {
+            at_gemm_plain(p->exec, g, one.b, p->stride);
+        }
+        p->k->gemm(g, 0, g->m, 0, g->n);
+    }
+}
+
+/* One product on all threads. */
+static void multiply_long(const projection *p, factors *one, at_bf16 *panels)
+{
+    at_gemm *g = &one->g;
+    if (p->dots) {
+        at_exec_pack_narrow(p->exec, panels, one->b, p->stride, g->k, g->n);
+        at_gemm_packed_bf16(p->exec, g, panels);
+    } else {
+        at_gemm_plain(p->exec, g, one->b, p->stride);
+    }
+    at_exec_gemm(p->exec, g);
+}
+
+/* A product for each sequence and group: a long one cut among the threads, short ones a task each. */
+static void run_products(at_tape *tape, const projection *p, product_maker *make)
+{
+    size_t count = p->rows.count * p->groups, longest = 1;
     for (size_t b = 0; b < p->rows.count; b++)
         longest = length_of(p, b) > longest ? length_of(p, b) : longest;
-    size_t work = longest * p->slots * p->width;
+    size_t work = longest * p->slots * p->width, rows = longest > p->slots ? longest : p->slots;
+    size_t panels = p->dots ? (at_packed_bf16_size(p->exec, rows, p->width) + 1) / 2 : 0;
     if (work < LARGE) {
+        if (at_exec_reserve(p->exec, panels) != AT_OK) {
+            tape->status = AT_ENOMEM;
+            return;
+        }
         count_work(p);
-        at_exec_rows(p->exec, products, 1 + LARGE / 16 / work, task, (void *)(uintptr_t)p);
+        products all = {p, make};
+        at_exec_rows(p->exec, count, 1 + LARGE / 16 / work, multiply_task, &all);
         return;
     }
-    for (size_t i = 0; i < products; i++) {
-        at_gemm product = make(p, i / p->groups, i % p->groups);
-        at_exec_gemm(p->exec, &product);
+    float *borrowed = at_tape_borrow(tape, panels + 1);
+    for (size_t i = 0; borrowed && i < count; i++) {
+        factors one = make(p, i / p->groups, i % p->groups);
+        multiply_long(p, &one, (at_bf16 *)(void *)borrowed);
     }
+    at_tape_return(tape, borrowed);
 }
 
 /* ---------------------------------------------------------------- gradient of e */
@@ -177,7 +210,7 @@ static void projection_backward(at_tape *tape, const at_node *node)
     p.d_out = node->out->grad;
     p.d_x = at_tape_grad(tape, node->in[0], &p.fresh);
     if (p.d_x)
-        run_products(&p, input_product, input_task);
+        run_products(tape, &p, input_product);
     p.d_e = at_tape_grad(tape, node->in[1], NULL);
     if (p.d_e)
         matrix_gradient(tape, &p);
@@ -216,9 +249,10 @@ static bool fits(at_tape *tape, const at_var *x, const at_var *e, size_t groups,
     return true;
 }
 
-at_var *at_linformer(at_tape *tape, at_var *x, at_var *e, size_t groups, const at_rows *rows)
+at_var *at_linformer(at_tape *tape, at_var *x, at_var *e, size_t groups, const at_rows *rows, bool rounded)
 {
-    projection like = {.k = tape->exec->kernels, .exec = tape->exec, .rows = *rows};
+    const at_kernels *k = tape->exec->kernels;
+    projection like = {.k = k, .exec = tape->exec, .rows = *rows, .dots = rounded && k->dots};
     if (!x || !e || !fits(tape, x, e, groups, &like))
         return NULL;
     at_var *out = at_tape_value(tape, at_shape2((int64_t)(rows->count * like.slots), (int64_t)like.stride));
@@ -229,7 +263,7 @@ at_var *at_linformer(at_tape *tape, at_var *x, at_var *e, size_t groups, const a
     p->x = x->data;
     p->e = e->data;
     p->out = out->data;
-    run_products(p, forward_product, forward_task);
+    run_products(tape, p, forward_product);
     return at_tape_record(tape, &op_linformer, out, (at_var *[]){x, e}, 2, p);
 }
 

@@ -9,8 +9,8 @@
  *         first n rows of e.
  * Errors  A sequence longer than P: NULL, AT_ENOSUP sticks and names both. NULL in, NULL out.
  *
- *     at_var *keys = at_linformer(tape, k, e, groups, &rows);
- *     at_var *values = at_linformer(tape, v, f, groups, &rows);
+ *     at_var *keys = at_linformer(tape, k, e, groups, &rows, false);
+ *     at_var *values = at_linformer(tape, v, f, groups, &rows, false);
  *     at_attend_spec spec = {.heads = 8, .groups = 8, .queries = rows};
  *     if (at_linformer_rows(tape, &rows, 256, &spec.keys))
  *         c = at_attention(tape, q, keys, values, &spec);
@@ -19,8 +19,8 @@
 #define AT_ATTENTION_LINFORMER_H
 #include "attention/attend.h"
 
-/* Row j of sequence b: the sum over its rows i of e[i,j] x[i]. */
-at_var *at_linformer(at_tape *tape, at_var *x, at_var *e, size_t groups, const at_rows *rows);
+/* Row j of sequence b: the sum over its rows i of e[i,j] x[i]. rounded: as attend.h's. */
+at_var *at_linformer(at_tape *tape, at_var *x, at_var *e, size_t groups, const at_rows *rows, bool rounded);
 
 /* The rows that at_linformer makes: k of each sequence, which sees all of them. False: see the tape. */
 bool at_linformer_rows(at_tape *tape, const at_rows *rows, size_t k, at_rows *projected);

@@ -45,6 +45,7 @@ static at_status classify_once(void *context)
 {
     work *w = context;
     at_tape_begin(w->tape, AT_TAPE_RUN, 0, 0);
+    w->tape->mixed = false;
     at_model_classify(w->model, w->tape, &w->batch, NULL);
     return at_tape_status(w->tape);
 }

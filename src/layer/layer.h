@@ -54,6 +54,8 @@ typedef struct at_panels {
     const at_bf16 *narrow;
     float *borrowed;
 } at_panels;
+/* Whether products with w read numbers in bf16: what it multiplies may be rounded to bf16 then. */
+bool at_narrow_weights(const at_tape *tape, const at_param *w);
 bool at_panels_of(at_tape *tape, const at_param *w, at_panels *panels);
 /* The same of w as it lies, for gradients of what it multiplies; fp32 weights are read where they are: both
  * NULL. */

@@ -51,7 +51,7 @@ void at_add_columns(at_exec *exec, float *d_bias, const float *d, size_t rows, s
 
 /* ---------------------------------------------------------------- weights as factors */
 
-static bool narrow_weights(const at_tape *tape, const at_param *w)
+bool at_narrow_weights(const at_tape *tape, const at_param *w)
 {
     AT_ASSERT(w->data || tape->mode == AT_TAPE_RUN); /* bf16 alone is for running */
     return w->data16 && (!w->data || tape->mixed);
@@ -61,7 +61,7 @@ static bool narrow_weights(const at_tape *tape, const at_param *w)
 static bool pack_now(at_tape *tape, const at_param *w, size_t k, size_t n, size_t b_row, size_t b_col,
                      at_panels *panels)
 {
-    bool narrow = narrow_weights(tape, w);
+    bool narrow = at_narrow_weights(tape, w);
     size_t floats =
         narrow ? (at_packed_bf16_size(tape->exec, k, n) + 1) / 2 : at_packed_size(tape->exec, k, n);
     *panels = (at_panels){.borrowed = at_tape_borrow(tape, floats)};
@@ -92,7 +92,7 @@ bool at_panels_back(at_tape *tape, const at_param *w, at_panels *panels)
 {
     size_t in = at_param_inputs(w), out = (size_t)w->shape.dim[0];
     *panels = (at_panels){0};
-    return !narrow_weights(tape, w) || pack_now(tape, w, out, in, in, 1, panels);
+    return !at_narrow_weights(tape, w) || pack_now(tape, w, out, in, in, 1, panels);
 }
 
 bool at_panels_rounded(at_tape *tape, const float *x, size_t rows, size_t width, at_panels *panels)

@@ -118,8 +118,11 @@ static at_var *by_pairs(at_tape *tape, const at_multi_head_weights *weights, at_
 at_var *at_heads_attend(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
                         const at_attend_spec *spec)
 {
-    return fused(weights) ? at_attention(tape, q, k, v, spec)
-                          : by_pairs(tape, weights, q, k, v, spec, spec->past);
+    if (!fused(weights))
+        return by_pairs(tape, weights, q, k, v, spec, spec->past);
+    at_attend_spec like = *spec;
+    like.rounded = at_narrow_weights(tape, weights->query.weight);
+    return at_attention(tape, q, k, v, &like);
 }
 
 at_var *at_heads_attend_cached(at_tape *tape, const at_multi_head_weights *weights, at_var *q,
@@ -161,7 +164,8 @@ static at_var *attend_projected(at_tape *tape, const at_multi_head_weights *weig
 {
     const at_linformer_weights *l = &weights->linformer;
     at_attend_spec over = *spec;
-    bool hides = spec->bias.numbers, same = k == v && l->keys == l->values;
+    bool hides = spec->bias.numbers, narrow = at_narrow_weights(tape, weights->key.weight),
+         same = k == v && l->keys == l->values;
     if (!may_project(tape, spec))
         return NULL;
     if (hides) {
@@ -171,8 +175,8 @@ static at_var *attend_projected(at_tape *tape, const at_multi_head_weights *weig
         over.bias = (at_score_bias){0};
     }
     at_var *e = at_param_var(tape, l->keys), *f = same ? e : at_param_var(tape, l->values);
-    k = at_linformer(tape, k, e, spec->groups, &spec->keys);
-    v = same ? k : at_linformer(tape, v, f, spec->groups, &spec->keys);
+    k = at_linformer(tape, k, e, spec->groups, &spec->keys, narrow);
+    v = same ? k : at_linformer(tape, v, f, spec->groups, &spec->keys, narrow);
     size_t slots = (size_t)l->keys->shape.dim[l->keys->shape.rank - 1];
     if (!k || !v || !at_linformer_rows(tape, &spec->keys, slots, &over.keys))
         return NULL;

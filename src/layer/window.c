@@ -107,19 +107,36 @@ static void copy_line(const windows *s, const place *p, size_t line, float *out)
         memset(out + p->to * c, 0, (s->w.width - p->to) * c * sizeof *out);
 }
 
+/* n pixels of three channels, each channel to a place of its own. */
+static void part_three(float *to, size_t apart, const float *from, size_t n)
+{
+    float *second = to + apart, *third = second + apart;
+    for (size_t i = 0; i < n; i++, from += 3) {
+        to[i] = from[0];
+        second[i] = from[1];
+        third[i] = from[2];
+    }
+}
+
 static void copy_planes(const windows *s, const place *p, float *out)
 {
-    size_t row, each = s->w.height * s->w.width;
-    memset(out, 0, window_width(s) * sizeof *out);
-    for (size_t line = 0; line < s->w.height; line++) {
-        if (!line_of(s, p, line, &row))
+    size_t row, each = s->w.height * s->w.width, inside = p->to - p->from;
+    for (size_t line = 0; line < s->w.height; line++, out += s->w.width) {
+        bool seen = line_of(s, p, line, &row);
+        if (!seen || inside < s->w.width)
+            for (size_t ch = 0; ch < s->c; ch++)
+                memset(out + ch * each, 0, s->w.width * sizeof *out);
+        if (!seen)
             continue;
-        for (size_t ch = 0; ch < s->c; ch++) {
-            float *to = out + ch * each + line * s->w.width + p->from;
-            const float *from = s->x + row * s->c + ch;
-            for (size_t i = 0; i < p->to - p->from; i++)
-                to[i] = from[i * s->c];
+        float *to = out + p->from;
+        const float *from = s->x + row * s->c;
+        if (s->c == 3) {
+            part_three(to, each, from, inside);
+            continue;
         }
+        for (size_t ch = 0; ch < s->c; ch++)
+            for (size_t i = 0; i < inside; i++)
+                to[ch * each + i] = from[i * s->c + ch];
     }
 }
 

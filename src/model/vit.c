@@ -4,6 +4,7 @@
  * as those of Hugging Face's ViTForImageClassification. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include "base/memory.h"
 #include "layer/pool.h"
 #include "layer/tokens.h"
@@ -13,6 +14,7 @@
 #include "model/stack.h"
 
 enum { MOST_TOKENS = 1 << 16, MOST_STEM = 4, SHIFTS = 4 };
+enum { PICTURES_AT_ONCE = 4 }; /* a thread */
 enum { CLASS, MEAN, SEQUENCE };
 enum { LEARNED, SINUSOIDAL, NO_POSITIONS };
 enum { GELU, RELU };
@@ -368,6 +370,31 @@ static at_var *run_patches(const at_model *model, at_tape *tape, at_grid grid, a
     return x && o->patch_norm ? at_norm_run(tape, x, &n->patch_norm[1]) : x;
 }
 
+/* Without gradients nothing of them is kept: a few pictures at a time, which stay in the cache from the pixels
+ * to the projection. */
+static at_var *run_patches_by_few(const at_model *model, at_tape *tape, at_grid grid, const at_var *x)
+{
+    const net *n = model->net;
+    size_t few = PICTURES_AT_ONCE * (size_t)tape->exec->threads, all = grid.count,
+           pixels = grid.height * grid.width;
+    size_t channels = (size_t)x->shape.dim[1], width = (size_t)n->patches.weight->shape.dim[0];
+    size_t each = n->down * n->across * width;
+    at_var *out = at_tape_value(tape, at_shape2((int64_t)(all * n->down * n->across), (int64_t)width));
+    for (size_t first = 0; out && first < all; first += few) {
+        at_mark mark = at_arena_mark(tape->arena);
+        grid.count = all - first < few ? all - first : few;
+        at_var *some = at_leaf(tape, at_shape2((int64_t)(grid.count * pixels), (int64_t)channels),
+                               x->data + first * pixels * channels, NULL);
+        some = run_patches(model, tape, grid, some);
+        if (some)
+            memcpy(out->data + first * each, some->data, grid.count * each * sizeof *out->data);
+        at_arena_release(tape->arena, mark);
+        if (!some)
+            return NULL;
+    }
+    return out;
+}
+
 /* Tokens with their places, before any layer. *rows: whose they are. */
 static at_var *embed(const at_model *model, at_tape *tape, const at_batch *batch, at_rows *rows)
 {
@@ -379,7 +406,12 @@ static at_var *embed(const at_model *model, at_tape *tape, const at_batch *batch
     at_grid grid = {count, batch->pixels.height, batch->pixels.width};
     at_var *x = at_leaf(tape, at_shape2((int64_t)at_grid_rows(&grid), o->channels),
                         (float *)(uintptr_t)batch->pixels.data, NULL);
-    x = o->stem > 0 ? run_stem(model, tape, grid, x) : run_patches(model, tape, grid, x);
+    if (o->stem > 0)
+        x = run_stem(model, tape, grid, x);
+    else if (tape->mode == AT_TAPE_RUN)
+        x = run_patches_by_few(model, tape, grid, x);
+    else
+        x = run_patches(model, tape, grid, x);
     at_token_spec tokens = {count, n->class, n->positions, n->sinusoids};
     x = at_tokens(tape, x, &tokens);
     *rows = at_rows_even(tape, count, n->tokens, batch->source.examples);

@@ -47,11 +47,18 @@ static at_tape *new_tape(void)
     return tape;
 }
 
+/* As a product reads it. */
+static double factor(float x, bool rounded)
+{
+    return (double)(rounded && exec->kernels->dots ? at_bf16_to_f32(at_f32_to_bf16(x)) : x);
+}
+
 static void sums_are_the_formula(void **state)
 {
     (void)state;
-    for (int i = 0; i < CASES; i++) {
-        const shape_case *c = &cases[i];
+    for (int i = 0; i < 2 * CASES; i++) {
+        const shape_case *c = &cases[i / 2];
+        bool rounded = i % 2;
         size_t w = (size_t)c->width, k = (size_t)c->slots, own = (size_t)c->groups;
         static float x[N * 64], e[3 * P * 64], want[4 * 64 * 64];
         gradient_random(x, N * w, 1, 1);
@@ -62,12 +69,13 @@ static void sums_are_the_formula(void **state)
                     const float *mine = e + (own ? d / (w / own) : 0) * P * k;
                     double sum = 0;
                     for (int32_t s = offsets[b]; s < offsets[b + 1]; s++)
-                        sum += (double)mine[(size_t)(s - offsets[b]) * k + j] * (double)x[(size_t)s * w + d];
+                        sum += factor(mine[(size_t)(s - offsets[b]) * k + j], rounded) *
+                               factor(x[(size_t)s * w + d], rounded);
                     want[(b * k + j) * w + d] = (float)sum;
                 }
         at_tape *tape = new_tape();
         at_var *y = at_linformer(tape, at_leaf(tape, at_shape2(N, c->width), x, NULL),
-                                 at_leaf(tape, matrix_shape(c), e, NULL), own ? own : 1, &rows);
+                                 at_leaf(tape, matrix_shape(c), e, NULL), own ? own : 1, &rows, rounded);
         assert_non_null(y);
         assert_int_equal(y->shape.dim[0], 4 * c->slots);
         check_near(y->data, want, 4 * k * w, 1e-5);
@@ -75,41 +83,79 @@ static void sums_are_the_formula(void **state)
     }
 }
 
-/* One sequence long enough to be cut among threads: the same bits as with one thread. */
+enum { LONG = 700, WIDE = 96, SLOTS = 40 };
+
+typedef struct outcome {
+    float y[SLOTS * WIDE], dx[LONG * WIDE], de[LONG * SLOTS];
+} outcome;
+
+/* One sequence long enough to be cut among threads. */
+static void run_long(int threads, bool rounded, outcome *out)
+{
+    static float x[LONG * WIDE], e[LONG * SLOTS];
+    static const int32_t one[] = {0, LONG};
+    at_rows whole = {1, one, NULL};
+    at_exec *with;
+    at_tape *tape;
+    gradient_random(x, LONG * WIDE, 1, 1);
+    gradient_random(e, LONG * SLOTS, 2, 1);
+    *out = (outcome){0};
+    check_ok(at_exec_new(NULL, threads, &with));
+    check_ok(at_tape_new(with, &tape));
+    at_tape_begin(tape, AT_TAPE_CHECK, 1, 1);
+    at_var *y = at_linformer(tape, at_leaf(tape, at_shape2(LONG, WIDE), x, out->dx),
+                             at_leaf(tape, at_shape2(LONG, SLOTS), e, out->de), 1, &whole, rounded);
+    assert_non_null(y);
+    memcpy(out->y, y->data, sizeof out->y);
+    check_ok(at_tape_backward(tape, at_sum(tape, at_mul(tape, y, y))));
+    at_tape_free(tape);
+    at_exec_free(with);
+}
+
 static void long_sequences_are_the_same_on_any_threads(void **state)
 {
     (void)state;
-    enum { LONG = 700, WIDE = 96, SLOTS = 40 };
-    static float x[LONG * WIDE], e[LONG * SLOTS], dx[2][LONG * WIDE], de[2][LONG * SLOTS], y[2][SLOTS * WIDE];
-    static const int32_t one[] = {0, LONG};
-    at_rows whole = {1, one, NULL};
-    gradient_random(x, LONG * WIDE, 1, 1);
-    gradient_random(e, LONG * SLOTS, 2, 1);
-    for (int i = 0; i < 2; i++) {
-        at_exec *with;
-        at_tape *tape;
-        check_ok(at_exec_new(NULL, i ? 3 : 1, &with));
-        check_ok(at_tape_new(with, &tape));
-        at_tape_begin(tape, AT_TAPE_CHECK, 1, 1);
-        memset(dx[i], 0, sizeof dx[i]);
-        memset(de[i], 0, sizeof de[i]);
-        at_var *out = at_linformer(tape, at_leaf(tape, at_shape2(LONG, WIDE), x, dx[i]),
-                                   at_leaf(tape, at_shape2(LONG, SLOTS), e, de[i]), 1, &whole);
-        assert_non_null(out);
-        memcpy(y[i], out->data, sizeof y[i]);
-        check_ok(at_tape_backward(tape, at_sum(tape, at_mul(tape, out, out))));
-        at_tape_free(tape);
-        at_exec_free(with);
+    static outcome one, three;
+    for (int rounded = 0; rounded < 2; rounded++) {
+        run_long(1, rounded, &one);
+        run_long(3, rounded, &three);
+        check_same_bits(&one, &three, sizeof one);
     }
-    check_same_bits(y[0], y[1], sizeof y[0]);
-    check_same_bits(dx[0], dx[1], sizeof dx[0]);
-    check_same_bits(de[0], de[1], sizeof de[0]);
+}
+
+/* |got - want| / |want| */
+static double apart(const float *got, const float *want, size_t n)
+{
+    double difference = 0, all = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)got[i] - (double)want[i];
+        difference += d * d;
+        all += (double)want[i] * (double)want[i];
+    }
+    return sqrt(difference / all);
+}
+
+static void rounded_is_near(void **state)
+{
+    (void)state;
+    static outcome plain, rounded;
+    run_long(2, false, &plain);
+    run_long(2, true, &rounded);
+    if (!exec->kernels->dots) {
+        check_same_bits(&rounded, &plain, sizeof plain);
+        return;
+    }
+    /* Both factors are off by 2^-9 of their size at most. */
+    const double most = 2 * 0x1p-9;
+    assert_in_range(1e6 * apart(rounded.y, plain.y, SLOTS * WIDE), 1, 1e6 * most);
+    assert_in_range(1e6 * apart(rounded.dx, plain.dx, LONG * WIDE), 1, 1e6 * 2 * most);
+    assert_in_range(1e6 * apart(rounded.de, plain.de, LONG * SLOTS), 1, 1e6 * 2 * most);
 }
 
 static at_var *project(at_tape *tape, at_var *const *x, const void *context)
 {
     const shape_case *c = context;
-    return at_linformer(tape, x[0], x[1], c->groups ? (size_t)c->groups : 1, &rows);
+    return at_linformer(tape, x[0], x[1], c->groups ? (size_t)c->groups : 1, &rows, false);
 }
 
 /* Keys and values of one projection, attention over what it makes. */
@@ -119,8 +165,8 @@ static at_var *attend(at_tape *tape, at_var *const *x, const void *context)
     at_attend_spec spec = {.heads = 2, .groups = 2, .queries = rows};
     if (!at_linformer_rows(tape, &rows, (size_t)x[2]->shape.dim[1], &spec.keys))
         return NULL;
-    return at_attention(tape, x[0], at_linformer(tape, x[0], x[2], 2, &rows),
-                        at_linformer(tape, x[1], x[2], 2, &rows), &spec);
+    return at_attention(tape, x[0], at_linformer(tape, x[0], x[2], 2, &rows, false),
+                        at_linformer(tape, x[1], x[2], 2, &rows, false), &spec);
 }
 
 static const float mask[P] = {0, -INFINITY, 0, -INFINITY, 0, 0};
@@ -177,7 +223,7 @@ static void errors_name_what_is_wrong(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         at_tape *tape = new_tape();
         assert_null(at_linformer(tape, at_leaf(tape, at_shape2(N, 4), x, NULL),
-                                 at_leaf(tape, wrong[i].e, e, NULL), 2, &rows));
+                                 at_leaf(tape, wrong[i].e, e, NULL), 2, &rows, false));
         check_fails(at_tape_status(tape), wrong[i].status, wrong[i].text);
         at_tape_free(tape);
     }
@@ -220,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_are_the_formula),
         cmocka_unit_test(long_sequences_are_the_same_on_any_threads),
+        cmocka_unit_test(rounded_is_near),
         cmocka_unit_test(gradients),
         cmocka_unit_test(hidden_rows_are_zeros),
         cmocka_unit_test(errors_name_what_is_wrong),

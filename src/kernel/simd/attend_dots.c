@@ -180,7 +180,8 @@ static void write_row(const at_attend *a, size_t row, const float *x, float s)
             continue;
         }
         vec_store_n(a->o + at, first, vec_lanes(n));
-        vec_store_n(a->o + at + AT_VEC, second, n > AT_VEC ? n - AT_VEC : 0);
+        if (n > AT_VEC)
+            vec_store_n(a->o + at + AT_VEC, second, n - AT_VEC);
     }
 }
 

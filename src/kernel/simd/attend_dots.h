@@ -81,7 +81,7 @@ AT_INLINE at_vec vec_exp2_weight(at_vec x)
     return vec_mul(q, vec_power_of(t)); /* the power of -127 comes out as 0 */
 }
 
-/* c (rows, columns in whole panels) = [factor c +] a · b */
+/* c (rows, columns in whole vectors) = [factor c +] a · b */
 typedef struct at_dots {
     const uint32_t *a; /* pair (i,l) at a[i*a_row + l*a_col] */
     size_t a_row, a_col;

@@ -256,13 +256,18 @@ static void write_row(at_bf16 *to, float *sums, const float *x, float s, size_t 
 {
     at_vec by = vec_set(s);
     for (size_t j = 0; j < n; j += PANEL) {
-        at_vec first = vec_mul(by, vec_load(x + j)), second = vec_mul(by, vec_load(x + j + AT_VEC));
+        at_vec first = vec_mul(by, vec_load(x + j)), second = vec_zero();
         size_t left = n - j, low = vec_lanes(left), high = left > AT_VEC ? vec_lanes(left - AT_VEC) : 0;
         if (sums) {
             first = vec_add(first, vec_load_n(sums + j, low));
-            second = vec_add(second, vec_load_n(sums + j + AT_VEC, high));
             vec_store_n(sums + j, first, low);
-            vec_store_n(sums + j + AT_VEC, second, high);
+        }
+        if (high) {
+            second = vec_mul(by, vec_load(x + j + AT_VEC));
+            if (sums) {
+                second = vec_add(second, vec_load_n(sums + j + AT_VEC, high));
+                vec_store_n(sums + j + AT_VEC, second, high);
+            }
         }
         if (to)
             uvec_store_pairs_n(to + j, uvec_narrow(first, second), attend_least(left, PANEL));

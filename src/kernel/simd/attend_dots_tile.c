@@ -1,19 +1,20 @@
 #include "kernel/simd/attend_dots.h"
 
-/* All rows, a constant where this is inlined, against the panel of column j. */
-__attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const at_dots *t, const int rows, size_t j)
+/* All rows against the first vectors of the panel of column j; both are constants where this is inlined. */
+__attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const at_dots *t, const int rows,
+                                                                  const int vecs, size_t j)
 {
     const size_t a_row = t->a_row, a_col = t->a_col, c_row = t->c_row;
     float *c = t->c + j;
     at_vec sum[ROWS * VECS];
 #pragma GCC unroll 32
-    for (int x = 0; x < rows * VECS; x++)
+    for (int x = 0; x < rows * vecs; x++)
         sum[x] = vec_zero();
     if (t->accumulate) {
 #pragma GCC unroll 32
-        for (int x = 0; x < rows * VECS; x++) {
-            at_vec before = vec_load(c + (size_t)(x / VECS) * c_row + (size_t)(x % VECS) * AT_VEC);
-            sum[x] = t->factor ? vec_mul(before, vec_set(t->factor[x / VECS])) : before;
+        for (int x = 0; x < rows * vecs; x++) {
+            at_vec before = vec_load(c + (size_t)(x / vecs) * c_row + (size_t)(x % vecs) * AT_VEC);
+            sum[x] = t->factor ? vec_mul(before, vec_set(t->factor[x / vecs])) : before;
         }
     }
     /* Five rows share a pointer: their offsets are what one address can express. */
@@ -23,14 +24,14 @@ __attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const at_dots 
     for (size_t l = 0; l < t->pairs; l++) {
         at_uvec in[VECS];
 #pragma GCC unroll 16
-        for (int v = 0; v < VECS; v++)
+        for (int v = 0; v < vecs; v++)
             in[v] = uvec_load(b + (size_t)v * AT_VEC);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
             at_uvec x = uvec_set(a[r / 5][(size_t)(r % 5) * a_row]);
 #pragma GCC unroll 16
-            for (int v = 0; v < VECS; v++)
-                sum[r * VECS + v] = vec_dot_pairs(x, in[v], sum[r * VECS + v]);
+            for (int v = 0; v < vecs; v++)
+                sum[r * vecs + v] = vec_dot_pairs(x, in[v], sum[r * vecs + v]);
         }
         a[0] += a_col;
         a[1] += a_col;
@@ -38,14 +39,17 @@ __attribute__((no_sanitize("undefined"))) AT_INLINE void multiply(const at_dots 
         b += PANEL;
     }
 #pragma GCC unroll 32
-    for (int x = 0; x < rows * VECS; x++)
-        vec_store(c + (size_t)(x / VECS) * c_row + (size_t)(x % VECS) * AT_VEC, sum[x]);
+    for (int x = 0; x < rows * vecs; x++)
+        vec_store(c + (size_t)(x / vecs) * c_row + (size_t)(x % vecs) * AT_VEC, sum[x]);
 }
 
 AT_INLINE void multiply_panels(const at_dots *t, const int rows)
 {
     for (size_t j = 0; j < t->columns; j += PANEL)
-        multiply(t, rows, j);
+        if (t->columns - j > AT_VEC)
+            multiply(t, rows, VECS, j);
+        else
+            multiply(t, rows, 1, j);
 }
 
 void AT_SIMD_NAME(dots_multiply)(const at_dots *t)

@@ -239,49 +239,50 @@ static void multiply_strip(const strip *s, size_t rows, int panels)
 
 /* What follows the last product, while the strip's part of C is in the first cache; f is a constant where
  * this is inlined. */
-AT_INLINE void finish_row(const at_gemm *g, size_t at, size_t j, size_t columns, const at_activation f)
+/* f is a constant where this is inlined: its numbers are fetched once for all rows */
+AT_INLINE void finish_rows(const at_gemm *g, size_t at, size_t j, size_t rows, size_t columns,
+                           const at_activation f)
 {
-    for (size_t x = 0; x < columns; x += AT_VEC) {
-        size_t lanes = vec_lanes(columns - x);
-        at_vec sum = vec_load_n(g->c + at + x, lanes);
-        if (g->bias)
-            sum = vec_add(sum, vec_load_n(g->bias + j + x, lanes));
-        if (g->before)
-            vec_store_n(g->before + at + x, sum, lanes);
-        sum = vec_activated(sum, f);
-        if (g->residual)
-            sum = vec_add(sum, vec_load_n(g->residual + at + x, lanes));
-        vec_store_n(g->c + at + x, sum, lanes);
-    }
+    for (; rows > 0; rows--, at += g->c_row)
+        for (size_t x = 0; x < columns; x += AT_VEC) {
+            size_t lanes = vec_lanes(columns - x);
+            at_vec sum = vec_load_n(g->c + at + x, lanes);
+            if (g->bias)
+                sum = vec_add(sum, vec_load_n(g->bias + j + x, lanes));
+            if (g->before)
+                vec_store_n(g->before + at + x, sum, lanes);
+            sum = vec_activated(sum, f);
+            if (g->residual)
+                sum = vec_add(sum, vec_load_n(g->residual + at + x, lanes));
+            vec_store_n(g->c + at + x, sum, lanes);
+        }
 }
 
 void AT_SIMD_NAME(gemm_finish)(const at_gemm *g, size_t i, size_t j, size_t rows, size_t columns)
 {
-    for (size_t r = 0; r < rows; r++) {
-        size_t at = (i + r) * g->c_row + j;
-        switch (g->activation) {
-        case AT_LINEAR:
-            finish_row(g, at, j, columns, AT_LINEAR);
-            break;
-        case AT_RELU:
-            finish_row(g, at, j, columns, AT_RELU);
-            break;
-        case AT_GELU:
-            finish_row(g, at, j, columns, AT_GELU);
-            break;
-        case AT_GELU_TANH:
-            finish_row(g, at, j, columns, AT_GELU_TANH);
-            break;
-        case AT_SILU:
-            finish_row(g, at, j, columns, AT_SILU);
-            break;
-        case AT_TANH:
-            finish_row(g, at, j, columns, AT_TANH);
-            break;
-        case AT_SIGMOID:
-            finish_row(g, at, j, columns, AT_SIGMOID);
-            break;
-        }
+    size_t at = i * g->c_row + j;
+    switch (g->activation) {
+    case AT_LINEAR:
+        finish_rows(g, at, j, rows, columns, AT_LINEAR);
+        break;
+    case AT_RELU:
+        finish_rows(g, at, j, rows, columns, AT_RELU);
+        break;
+    case AT_GELU:
+        finish_rows(g, at, j, rows, columns, AT_GELU);
+        break;
+    case AT_GELU_TANH:
+        finish_rows(g, at, j, rows, columns, AT_GELU_TANH);
+        break;
+    case AT_SILU:
+        finish_rows(g, at, j, rows, columns, AT_SILU);
+        break;
+    case AT_TANH:
+        finish_rows(g, at, j, rows, columns, AT_TANH);
+        break;
+    case AT_SIGMOID:
+        finish_rows(g, at, j, rows, columns, AT_SIGMOID);
+        break;
     }
 }
 
