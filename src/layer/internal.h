@@ -12,6 +12,13 @@ enum {
 /* d_bias (width) += the sums over rows of d (rows,width). */
 void at_add_columns(at_exec *exec, float *d_bias, const float *d, size_t rows, size_t width);
 
+/* d_x (n,in) [+]= d (n,out) · w. back: of at_panels_back. */
+void at_add_to_input(at_tape *tape, const at_param *w, const at_panels *back, const float *d, size_t n,
+                     float *d_x, bool fresh);
+/* d_w (out,in) += dᵀ · x, of d (n,out) and x (n,in). */
+void at_add_to_weight(at_tape *tape, float *d_w, const float *d, size_t out, const float *x, size_t in,
+                      size_t n);
+
 /* --- cells --------------------------------------------------------------------------------- */
 /* What one operation took of its loop: rows first … first+rows-1 of h, kept and d_u. */
 typedef struct at_cell_use {

@@ -134,37 +134,31 @@ const float *at_rounded(at_tape *tape, const float *x, size_t n, float **borrowe
 
 /* ---------------------------------------------------------------- linear, backward */
 
-/* d_x (N,in) [+]= d · w */
-static void add_to_input(at_tape *tape, const at_param *weight, const at_var *x, const float *d, float *d_x,
-                         bool fresh)
+void at_add_to_input(at_tape *tape, const at_param *w, const at_panels *back, const float *d, size_t n,
+                     float *d_x, bool fresh)
 {
-    size_t in = at_param_inputs(weight), out = (size_t)weight->shape.dim[0];
-    at_panels panels;
-    if (!at_panels_back(tape, weight, &panels))
-        return;
+    size_t in = at_param_inputs(w), out = (size_t)w->shape.dim[0];
     at_gemm g = {.a = d,
                  .a_row = out,
                  .a_col = 1,
                  .c = d_x,
                  .c_row = in,
-                 .m = (size_t)x->shape.dim[0],
+                 .m = n,
                  .n = in,
                  .k = out,
                  .accumulate = !fresh};
-    if (panels.narrow)
-        at_gemm_panels(tape->exec, &g, &panels);
+    if (back->narrow)
+        at_gemm_panels(tape->exec, &g, back);
     else
-        at_gemm_plain(tape->exec, &g, weight->data, in);
+        at_gemm_plain(tape->exec, &g, w->data, in);
     at_exec_gemm(tape->exec, &g);
-    at_panels_return(tape, &panels);
 }
 
-/* d_w (out,in) += dᵀ · x */
-static void add_to_weight(at_tape *tape, const at_var *x, const float *d, float *d_w, size_t out)
+void at_add_to_weight(at_tape *tape, float *d_w, const float *d, size_t out, const float *x, size_t in,
+                      size_t n)
 {
-    size_t n = (size_t)x->shape.dim[0], in = (size_t)x->shape.dim[1];
     at_panels panels = {0};
-    if (tape->mixed && !at_panels_rounded(tape, x->data, n, in, &panels))
+    if (tape->mixed && !at_panels_rounded(tape, x, n, in, &panels))
         return;
     at_gemm g = {.a = d,
                  .a_row = 1,
@@ -178,7 +172,7 @@ static void add_to_weight(at_tape *tape, const at_var *x, const float *d, float 
     if (panels.narrow)
         at_gemm_panels(tape->exec, &g, &panels);
     else
-        at_gemm_plain(tape->exec, &g, x->data, in);
+        at_gemm_plain(tape->exec, &g, x, in);
     at_exec_gemm(tape->exec, &g);
     at_panels_return(tape, &panels);
 }
@@ -194,11 +188,14 @@ static void linear_products(at_tape *tape, const at_node *node, const float *d)
     const float *factor = at_rounded(tape, d, n * out, &borrowed);
     if (!factor)
         return;
-    if (d_x)
-        add_to_input(tape, saved->w, x, factor, d_x, fresh);
+    at_panels back;
+    if (d_x && at_panels_back(tape, saved->w, &back)) {
+        at_add_to_input(tape, saved->w, &back, factor, n, d_x, fresh);
+        at_panels_return(tape, &back);
+    }
     float *d_w = at_tape_grad(tape, w, NULL);
     if (d_w)
-        add_to_weight(tape, x, factor, d_w, out);
+        at_add_to_weight(tape, d_w, factor, out, x->data, (size_t)x->shape.dim[1], n);
     at_tape_return(tape, borrowed);
     float *d_b = at_tape_grad(tape, b, NULL);
     if (d_b)

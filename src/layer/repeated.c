@@ -6,9 +6,10 @@
 
 struct at_repeated {
     const at_param *w, *b;
-    const float *panels; /* of the transpose, for the forward products */
-    at_var *token;       /* stands for the weights on the tape: wants a gradient when they do */
+    at_panels panels, back; /* for the products forward; for those back, from the first of them on */
+    at_var *token;          /* stands for the weights on the tape: wants a gradient when they do */
     size_t rows, in, out;
+    bool came_back;
     size_t taken; /* rows given so far; in backward: rows that came back */
     float *x, *d; /* (rows,in), (rows,out), from the first step back on */
 };
@@ -19,20 +20,15 @@ static void repeated_backward(at_tape *tape, const at_node *node)
     at_repeated *r = node->saved;
     float *d_w = at_tape_grad(tape, node->in[0], NULL), *d_b = at_tape_grad(tape, node->in[1], NULL);
     if (d_w) {
-        at_gemm g = {.a = r->d,
-                     .a_row = 1,
-                     .a_col = r->out,
-                     .c = d_w,
-                     .c_row = r->in,
-                     .m = r->out,
-                     .n = r->in,
-                     .k = r->taken,
-                     .accumulate = true};
-        at_gemm_plain(tape->exec, &g, r->x, r->in);
-        at_exec_gemm(tape->exec, &g);
+        float *borrowed;
+        const float *factor = at_rounded(tape, r->d, r->taken * r->out, &borrowed);
+        if (factor)
+            at_add_to_weight(tape, d_w, factor, r->out, r->x, r->in, r->taken);
+        at_tape_return(tape, borrowed);
     }
     if (d_b)
         at_add_columns(tape->exec, d_b, r->d, r->taken, r->out);
+    at_panels_return(tape, &r->back);
     at_tape_return(tape, r->x);
     at_tape_return(tape, r->d);
     r->x = r->d = NULL;
@@ -57,6 +53,20 @@ static void leave_rows(at_tape *tape, at_repeated *r, const at_var *x, const flo
     r->taken += n;
 }
 
+static void step_to_input(at_tape *tape, at_repeated *r, const at_var *x, const float *d, float *d_x,
+                          bool fresh)
+{
+    if (!r->came_back && !at_panels_back(tape, r->w, &r->back))
+        return;
+    r->came_back = true;
+    size_t n = (size_t)x->shape.dim[0];
+    float *borrowed;
+    const float *factor = at_rounded(tape, d, n * r->out, &borrowed);
+    if (factor)
+        at_add_to_input(tape, r->w, &r->back, factor, n, d_x, fresh);
+    at_tape_return(tape, borrowed);
+}
+
 static void step_backward(at_tape *tape, const at_node *node)
 {
     at_repeated *r = node->saved;
@@ -66,19 +76,8 @@ static void step_backward(at_tape *tape, const at_node *node)
         leave_rows(tape, r, x, d);
     bool fresh;
     float *d_x = at_tape_grad(tape, x, &fresh);
-    if (d_x) {
-        at_gemm g = {.a = d,
-                     .a_row = r->out,
-                     .a_col = 1,
-                     .c = d_x,
-                     .c_row = r->in,
-                     .m = (size_t)x->shape.dim[0],
-                     .n = r->in,
-                     .k = r->out,
-                     .accumulate = !fresh};
-        at_gemm_plain(tape->exec, &g, r->w->data, r->in);
-        at_exec_gemm(tape->exec, &g);
-    }
+    if (d_x)
+        step_to_input(tape, r, x, d, d_x, fresh);
     if (node->in[1] && tape->status == AT_OK)
         at_pass_gradient(tape, node->in[1], node->out);
 }
@@ -89,14 +88,12 @@ at_repeated *at_repeated_new(at_tape *tape, const at_param *w, const at_param *b
 {
     size_t in = (size_t)w->shape.dim[1], out = (size_t)w->shape.dim[0];
     at_repeated *r = at_tape_saved(tape, 1, sizeof *r);
-    bool packed = w->packed && w->packed_panel == tape->exec->kernels->panel;
-    float *panels = packed ? w->packed : at_tape_borrow(tape, at_packed_size(tape->exec, in, out));
     at_var *token = at_tape_value(tape, at_shape1(1));
-    if (!r || !panels || !token)
+    if (!r || !token)
         return NULL;
-    if (!packed)
-        at_exec_pack(tape->exec, panels, w->data, 1, in, in, out);
-    *r = (at_repeated){.w = w, .b = b, .panels = panels, .token = token, .rows = rows, .in = in, .out = out};
+    *r = (at_repeated){.w = w, .b = b, .token = token, .rows = rows, .in = in, .out = out};
+    if (!at_panels_of(tape, w, &r->panels))
+        return NULL;
     token->data[0] = 0;
     if (tape->mode == AT_TAPE_RUN)
         return r;
@@ -117,7 +114,11 @@ at_var *at_repeated_step(at_tape *tape, at_repeated *r, at_var *x, at_var *add)
     at_var *out = at_tape_value(tape, at_shape2(n, (int64_t)r->out));
     if (!out)
         return NULL;
-    at_gemm g = {.a = x->data,
+    float *borrowed;
+    const float *a = at_rounded(tape, x->data, (size_t)n * r->in, &borrowed);
+    if (!a)
+        return NULL;
+    at_gemm g = {.a = a,
                  .a_row = r->in,
                  .a_col = 1,
                  .c = out->data,
@@ -127,7 +128,8 @@ at_var *at_repeated_step(at_tape *tape, at_repeated *r, at_var *x, at_var *add)
                  .k = r->in,
                  .bias = r->b ? r->b->data : NULL,
                  .residual = add ? add->data : NULL};
-    at_gemm_packed(tape->exec, &g, r->panels);
+    at_gemm_panels(tape->exec, &g, &r->panels);
     at_exec_gemm(tape->exec, &g);
+    at_tape_return(tape, borrowed);
     return at_tape_record(tape, &at_op_repeated_step, out, (at_var *[]){x, add, r->token}, 3, r);
 }

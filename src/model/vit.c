@@ -375,8 +375,8 @@ static at_var *run_patches(const at_model *model, at_tape *tape, at_grid grid, a
 static at_var *run_patches_by_few(const at_model *model, at_tape *tape, at_grid grid, const at_var *x)
 {
     const net *n = model->net;
-    size_t few = PICTURES_AT_ONCE * (size_t)tape->exec->threads, all = grid.count,
-           pixels = grid.height * grid.width;
+    size_t few = PICTURES_AT_ONCE * (size_t)tape->exec->threads, all = grid.count;
+    size_t pixels = grid.height * grid.width;
     size_t channels = (size_t)x->shape.dim[1], width = (size_t)n->patches.weight->shape.dim[0];
     size_t each = n->down * n->across * width;
     at_var *out = at_tape_value(tape, at_shape2((int64_t)(all * n->down * n->across), (int64_t)width));

@@ -51,6 +51,13 @@ has "$work/err" "pictures/s"
 holds grep -q "pictures: [0-9]* made, 0 left out; updates waited [0-9.]* s of" "$work/err"
 holds cmp "$work/model/model.safetensors" "$work/again/model.safetensors"
 
+# Kept in bf16, and trained with products of bf16.
+run 0 quantize --out "$work/half" "$work/model"
+run 0 eval --model "$work/half" --data "$work/data" --split test --json
+json "$work/out" 'd["scores"][0]["score"] > 0.85'
+run 0 train --recipe "$work/recipe.json" --data "$work/data" --out "$work/mixed" --set train.precision=bf16 --quiet --json
+json "$work/out" 'd["accuracy"] > 0.85'
+
 image=$work/data/test-images-idx3-ubyte
 run 0 show --model "$work/model" "$image:4"
 lines "$work/out" 4
