@@ -16,10 +16,13 @@ static void forget_rest(at_cell_loop *loop)
 }
 
 /* Of the rows of `blocks` blocks of the weights: the sums' gradients times what they were sums of. */
-static void blocks_backward(at_exec *exec, const at_cell_loop *loop, size_t block, size_t blocks,
+static void blocks_backward(at_tape *tape, const at_cell_loop *loop, size_t block, size_t blocks,
                             const float *a, size_t a_row, float *d_w)
 {
     size_t d = loop->cell.width;
+    at_panels rounded = {0};
+    if (tape->mixed && !at_panels_rounded(tape, a, a_row, loop->taken, d, &rounded))
+        return;
     at_gemm g = {.a = loop->d_u + block * d,
                  .a_row = 1,
                  .a_col = at_cell_gates(loop->cell.kind) * d,
@@ -29,8 +32,12 @@ static void blocks_backward(at_exec *exec, const at_cell_loop *loop, size_t bloc
                  .n = d,
                  .k = loop->taken,
                  .accumulate = true};
-    at_gemm_plain(exec, &g, a, a_row);
-    at_exec_gemm(exec, &g);
+    if (rounded.narrow)
+        at_gemm_panels(tape->exec, &g, &rounded);
+    else
+        at_gemm_plain(tape->exec, &g, a, a_row);
+    at_exec_gemm(tape->exec, &g);
+    at_panels_return(tape, &rounded);
 }
 
 static void weights_backward(at_tape *tape, const at_node *node)
@@ -40,10 +47,10 @@ static void weights_backward(at_tape *tape, const at_node *node)
     float *d_w = at_tape_grad(tape, node->in[0], NULL), *d_b = at_tape_grad(tape, node->in[1], NULL);
     forget_rest(loop);
     if (d_w && loop->cell.reset_before) {
-        blocks_backward(tape->exec, loop, 0, 2, loop->h, d, d_w);
-        blocks_backward(tape->exec, loop, 2, 1, loop->kept + 3 * d, 4 * d, d_w);
+        blocks_backward(tape, loop, 0, 2, loop->h, d, d_w);
+        blocks_backward(tape, loop, 2, 1, loop->kept + 3 * d, 4 * d, d_w);
     } else if (d_w) {
-        blocks_backward(tape->exec, loop, 0, gates, loop->h, d, d_w);
+        blocks_backward(tape, loop, 0, gates, loop->h, d, d_w);
     }
     if (d_b)
         at_add_columns(tape->exec, d_b, loop->d_u, loop->taken, gates * d);
@@ -62,16 +69,30 @@ void at_cell_take(at_cell_loop *loop, at_cell_use *use, size_t rows)
     loop->taken += rows;
 }
 
+/* Rows first … first+rows-1 of w for as long as the loop runs: as they lie when `back`, or transposed. */
+static bool pack(at_tape *tape, const at_param *w, size_t first, size_t rows, bool back, at_panels *panels)
+{
+    size_t d = (size_t)w->shape.dim[1], k = back ? rows : d, n = back ? d : rows, row = back ? d : 1,
+           column = back ? 1 : d;
+    if (at_narrow_weights(tape, w)) {
+        at_bf16 *to = at_tape_saved(tape, at_packed_bf16_size(tape->exec, k, n), sizeof *to);
+        if (to)
+            at_exec_pack_bf16(tape->exec, to, w->data16 + first * d, row, column, k, n);
+        panels->narrow = to;
+        return to != NULL;
+    }
+    float *to = at_tape_saved(tape, at_packed_size(tape->exec, k, n), sizeof *to);
+    if (to)
+        at_exec_pack(tape->exec, to, w->data + first * d, row, column, k, n);
+    panels->wide = to;
+    return to != NULL;
+}
+
 bool at_cell_come_back(at_tape *tape, at_cell_loop *loop, at_cell_use *use)
 {
     size_t d = loop->cell.width, wide = at_cell_gates(loop->cell.kind) * d;
-    if (!loop->back) {
-        float *panels = at_tape_saved(tape, at_packed_size(tape->exec, wide, d), sizeof *panels);
-        if (!panels)
-            return false;
-        at_exec_pack(tape->exec, panels, loop->hidden->data, d, 1, wide, d);
-        loop->back = panels;
-    }
+    if (!loop->back.wide && !loop->back.narrow && !pack(tape, loop->hidden, 0, wide, true, &loop->back))
+        return false;
     if (!loop->d_u)
         loop->d_u = at_tape_borrow(tape, loop->taken * wide + 1);
     at_tape_grad(tape, loop->token, NULL);
@@ -79,33 +100,24 @@ bool at_cell_come_back(at_tape *tape, at_cell_loop *loop, at_cell_use *use)
     return tape->status == AT_OK;
 }
 
-/* Rows first … first+rows-1 of w, transposed. */
-static float *pack_rows(at_tape *tape, const at_param *w, size_t first, size_t rows)
-{
-    size_t d = (size_t)w->shape.dim[1];
-    float *out = at_tape_saved(tape, at_packed_size(tape->exec, d, rows), sizeof *out);
-    if (out)
-        at_exec_pack(tape->exec, out, w->data + first * d, 1, d, d, rows);
-    return out;
-}
-
 static bool pack_weights(at_tape *tape, at_cell_loop *loop)
 {
     const at_param *w = loop->hidden;
     size_t panel = tape->exec->kernels->panel, d = loop->cell.width;
-    bool packed = w->packed && w->packed_panel == panel;
-    if (!loop->cell.reset_before) {
-        loop->sums = packed ? w->packed : pack_rows(tape, w, 0, (size_t)w->shape.dim[0]);
-        return loop->sums != NULL;
-    }
+    bool packed = (w->packed || w->packed16) && w->packed_panel == panel;
+    if (!loop->cell.reset_before)
+        return packed ? at_panels_of(tape, w, &loop->sums)
+                      : pack(tape, w, 0, (size_t)w->shape.dim[0], false, &loop->sums);
     if (packed && 2 * d % panel == 0) { /* n begins with a panel */
-        loop->sums = w->packed;
-        loop->fresh = w->packed + 2 * d * d;
+        if (!at_panels_of(tape, w, &loop->sums))
+            return false;
+        if (w->packed)
+            loop->fresh.wide = w->packed + at_packed_size(tape->exec, d, 2 * d);
+        else
+            loop->fresh.narrow = w->packed16 + at_packed_bf16_size(tape->exec, d, 2 * d);
         return true;
     }
-    loop->sums = pack_rows(tape, w, 0, 2 * d);
-    loop->fresh = pack_rows(tape, w, 2 * d, d);
-    return loop->sums && loop->fresh;
+    return pack(tape, w, 0, 2 * d, false, &loop->sums) && pack(tape, w, 2 * d, d, false, &loop->fresh);
 }
 
 static at_gate usual(at_gate gate, at_gate_kind kind)

@@ -30,11 +30,10 @@ typedef struct at_cell_use {
 struct at_cell_loop {
     at_cell cell;
     const at_param *hidden, *bias;
-    const float *sums,
-        *fresh;           /* panels of all sums; with the reset before the product, of r and z, and of n */
-    const float *back;    /* panels of the weights as they are, from the first backward on */
-    at_var *token;        /* stands for the weights on the tape */
-    at_var *peephole_var; /* or NULL */
+    at_panels sums, fresh; /* of all sums; with the reset before the product, of r and z, and of n */
+    at_panels back;        /* of the weights as they are, from the first backward on */
+    at_var *token;         /* stands for the weights on the tape */
+    at_var *peephole_var;  /* or NULL */
     size_t rows, taken;
     float *h, *kept, *d_u; /* (rows, D), (rows, kept D), (rows, G D); NULL where nothing is recorded */
     at_cell_use *uses;

@@ -60,8 +60,9 @@ bool at_panels_of(at_tape *tape, const at_param *w, at_panels *panels);
 /* The same of w as it lies, for gradients of what it multiplies; fp32 weights are read where they are: both
  * NULL. */
 bool at_panels_back(at_tape *tape, const at_param *w, at_panels *panels);
-/* Of mixed training: those of x (rows,width), rounded to bf16. */
-bool at_panels_rounded(at_tape *tape, const float *x, size_t rows, size_t width, at_panels *panels);
+/* Of mixed training: those of x (rows,width), whose rows lie x_row apart, rounded to bf16. */
+bool at_panels_rounded(at_tape *tape, const float *x, size_t x_row, size_t rows, size_t width,
+                       at_panels *panels);
 void at_panels_return(at_tape *tape, at_panels *panels);
 /* Points g->b at panels; k and n must be set. */
 void at_gemm_panels(const at_exec *exec, at_gemm *g, const at_panels *panels);

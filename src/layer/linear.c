@@ -95,14 +95,15 @@ bool at_panels_back(at_tape *tape, const at_param *w, at_panels *panels)
     return !at_narrow_weights(tape, w) || pack_now(tape, w, out, in, in, 1, panels);
 }
 
-bool at_panels_rounded(at_tape *tape, const float *x, size_t rows, size_t width, at_panels *panels)
+bool at_panels_rounded(at_tape *tape, const float *x, size_t x_row, size_t rows, size_t width,
+                       at_panels *panels)
 {
     size_t floats = (at_packed_bf16_size(tape->exec, rows, width) + 1) / 2;
     *panels = (at_panels){.borrowed = at_tape_borrow(tape, floats)};
     if (!panels->borrowed)
         return false;
     at_bf16 *to = (at_bf16 *)(void *)panels->borrowed;
-    at_exec_pack_narrow(tape->exec, to, x, width, rows, width);
+    at_exec_pack_narrow(tape->exec, to, x, x_row, rows, width);
     panels->narrow = to;
     return true;
 }
@@ -158,7 +159,7 @@ void at_add_to_weight(at_tape *tape, float *d_w, const float *d, size_t out, con
                       size_t n)
 {
     at_panels panels = {0};
-    if (tape->mixed && !at_panels_rounded(tape, x, n, in, &panels))
+    if (tape->mixed && !at_panels_rounded(tape, x, in, n, in, &panels))
         return;
     at_gemm g = {.a = d,
                  .a_row = 1,

@@ -116,7 +116,7 @@ static void run_cell(at_exec *exec, cell_kernel *kernel, const at_cell_step *ste
 }
 
 /* Sums of the hidden state into blocks of `kept`: a (rows,D) against the panels. */
-static void sum_into(at_exec *exec, const at_cell_loop *loop, const float *panels, const float *a,
+static void sum_into(at_exec *exec, const at_cell_loop *loop, const at_panels *panels, const float *a,
                      size_t a_row, float *kept, size_t block, size_t blocks, size_t rows)
 {
     size_t d = loop->cell.width;
@@ -129,7 +129,7 @@ static void sum_into(at_exec *exec, const at_cell_loop *loop, const float *panel
                  .n = blocks * d,
                  .k = d,
                  .bias = loop->bias ? loop->bias->data + block * d : NULL};
-    at_gemm_packed(exec, &g, panels);
+    at_gemm_panels(exec, &g, panels);
     at_exec_gemm(exec, &g);
 }
 
@@ -156,11 +156,11 @@ static void step_forward(at_exec *exec, const at_cell_loop *loop, const at_cell_
 {
     size_t d = loop->cell.width;
     if (loop->cell.reset_before) {
-        sum_into(exec, loop, loop->sums, s->h, d, s->kept, 0, 2, rows);
+        sum_into(exec, loop, &loop->sums, s->h, d, s->kept, 0, 2, rows);
         run_cell(exec, exec->kernels->cell_reset, s, rows);
-        sum_into(exec, loop, loop->fresh, s->kept + 3 * d, 4 * d, s->kept, 2, 1, rows);
+        sum_into(exec, loop, &loop->fresh, s->kept + 3 * d, 4 * d, s->kept, 2, 1, rows);
     } else {
-        sum_into(exec, loop, loop->sums, s->h, d, s->kept, 0, at_cell_gates(loop->cell.kind), rows);
+        sum_into(exec, loop, &loop->sums, s->h, d, s->kept, 0, at_cell_gates(loop->cell.kind), rows);
     }
     run_cell(exec, exec->kernels->cell, s, rows);
 }
@@ -231,15 +231,18 @@ static void back_through(at_exec *exec, const at_cell_loop *loop, const float *d
     at_gemm g = {.a = d_u + block * d,
                  .a_row = wide,
                  .a_col = 1,
-                 .b = loop->back + block * d * panel, /* a panel holds all G D rows, one after the other */
-                 .b_row = panel,
-                 .b_panel = wide * panel,
                  .c = to,
                  .c_row = d,
                  .m = rows,
                  .n = d,
-                 .k = blocks * d,
+                 .k = wide,
                  .accumulate = accumulate};
+    at_gemm_panels(exec, &g, &loop->back);
+    g.k = blocks * d; /* a panel holds all G D rows, one after the other, in bf16 in pairs: block is even */
+    if (g.b16)
+        g.b16 += block * d * panel;
+    else
+        g.b += block * d * panel;
     at_exec_gemm(exec, &g);
 }
 

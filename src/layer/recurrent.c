@@ -20,6 +20,8 @@ static at_status declare(at_params *params, const char *prefix, const char *name
     spec.name = full;
     at_param *made = NULL;
     at_status st = at_params_add(params, &spec, &made);
+    if (st == AT_OK)
+        made->compact = made->shape.rank == 2;
     *param = made;
     return st;
 }

@@ -158,7 +158,7 @@ static void project_back(at_tape *tape, const cross_entropy *s, const factors *f
                       .accumulate = first > 0};
     const float *x = f->x + first * d;
     at_panels rounded = {0};
-    if (tape->mixed && !at_panels_rounded(tape, x, rows, d, &rounded))
+    if (tape->mixed && !at_panels_rounded(tape, x, d, rows, d, &rounded))
         return;
     if (rounded.narrow)
         at_gemm_panels(tape->exec, &weight, &rounded);

@@ -370,8 +370,8 @@ static at_var *run_patches(const at_model *model, at_tape *tape, at_grid grid, a
     return x && o->patch_norm ? at_norm_run(tape, x, &n->patch_norm[1]) : x;
 }
 
-/* Without gradients nothing of them is kept: a few pictures at a time, which stay in the cache from the pixels
- * to the projection. */
+/* Without gradients nothing of them is kept: a few pictures at a time, which stay in the cache from the
+ * pixels to the projection. */
 static at_var *run_patches_by_few(const at_model *model, at_tape *tape, at_grid grid, const at_var *x)
 {
     const net *n = model->net;
