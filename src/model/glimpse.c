@@ -20,11 +20,12 @@ enum { SUM, PRODUCT };
 enum { RNN, GRU, LSTM };
 enum { LEARNED, RANDOM };
 enum { CENTRE, ANYWHERE };
+enum { RIGHT, PROBABILITY };
 
 typedef struct options {
     int64_t height, width_pixels, channels, glimpses, size, scales, zoom;
     int64_t what, where, combine, glimpse_width;
-    int64_t cell, width, locator, places, first, copies;
+    int64_t cell, width, locator, places, first, copies, reward;
     double deviation, early_loss, dropout;
 } options;
 
@@ -61,6 +62,8 @@ static const at_field fields[] = {
      "paths drawn for each picture of a training batch"},
     {"deviation", AT_FIELD_REAL, offsetof(options, deviation), "0.1", 0.001, 2, NULL,
      "of the places drawn in training around those chosen; 2 is the width of the picture"},
+    {"reward", AT_FIELD_CHOICE, offsetof(options, reward), "right", 0, 0, "right|probability",
+     "of places: 1 where the class is named right, as in the paper, or the probability given to it"},
     {"early_loss", AT_FIELD_REAL, offsetof(options, early_loss), "0", 0, 100, NULL,
      "weight of cross-entropy after each glimpse but the last; 0: the last alone says what was seen"},
     {"dropout", AT_FIELD_REAL, offsetof(options, dropout), "0", 0, 0.95, NULL,
@@ -399,33 +402,41 @@ static at_var *policy_loss(look *l, const float *rewards, float scale)
     at_var *states = at_leaf(tape, at_shape2((int64_t)moves, l->o->width), l->states, NULL);
     at_var *baseline = states ? at_project(tape, &l->n->baseline, states) : NULL;
     at_var *means = baseline ? at_stack_rows(tape, l->means + 1, l->steps - 1) : NULL;
-    float *reward = at_tape_saved(tape, 3 * moves + 1, sizeof *reward);
-    if (!means || !reward)
+    float *equal = at_tape_saved(tape, 2 * moves + 1, sizeof *equal);
+    if (!means || !equal)
         return NULL;
-    float *equal = reward + moves, *gain = equal + moves;
+    float *gain = equal + moves;
     float sharpness = (float)(1 / (2 * l->o->deviation * l->o->deviation));
     for (size_t i = 0; i < moves; i++) {
-        reward[i] = rewards[i % l->count];
         equal[i] = scale;
-        gain[i] = scale * (reward[i] - baseline->data[i]) * sharpness;
+        gain[i] = scale * (rewards[i] - baseline->data[i]) * sharpness;
     }
     at_var *places = weighted_squares(tape, means, l->drawn, gain);
-    at_var *expected = weighted_squares(tape, baseline, reward, equal);
+    at_var *expected = weighted_squares(tape, baseline, rewards, equal);
     return places && expected ? at_add(tape, places, expected) : NULL;
 }
 
-/* Labels of the paths, and which class each path named: 1 for the right one. */
+static float reward_of(const look *l, const float *logits, size_t classes, size_t label)
+{
+    size_t best = 0;
+    double sum = 0;
+    for (size_t j = 1; j < classes; j++)
+        best = logits[j] > logits[best] ? j : best;
+    if (l->o->reward == RIGHT)
+        return best == label ? 1 : 0;
+    for (size_t j = 0; j < classes; j++)
+        sum += exp((double)logits[j] - (double)logits[label]);
+    return (float)(1 / sum);
+}
+
+/* Of all moves, step by step: those of a path share what its end is worth. */
 static float *rewards_of(const look *l, const at_var *logits, const int32_t *labels)
 {
-    size_t classes = (size_t)logits->shape.dim[1];
-    float *reward = at_tape_saved(l->tape, l->count + 1, sizeof *reward);
-    for (size_t i = 0; reward && i < l->count; i++) {
-        const float *row = logits->data + i * classes;
-        size_t best = 0;
-        for (size_t j = 1; j < classes; j++)
-            best = row[j] > row[best] ? j : best;
-        reward[i] = best == (size_t)labels[i] ? 1 : 0;
-    }
+    size_t classes = (size_t)logits->shape.dim[1], moves = l->count * (l->steps - 1);
+    float *reward = at_tape_saved(l->tape, moves + 1, sizeof *reward);
+    for (size_t i = 0; reward && i < moves; i++)
+        reward[i] = i < l->count ? reward_of(l, logits->data + i * classes, classes, (size_t)labels[i])
+                                 : reward[i - l->count];
     return reward;
 }
 
