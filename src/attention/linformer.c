@@ -132,7 +132,7 @@ static void run_products(at_tape *tape, const projection *p, product_maker *make
     size_t count = p->rows.count * p->groups, longest = 1;
     for (size_t b = 0; b < p->rows.count; b++)
         longest = length_of(p, b) > longest ? length_of(p, b) : longest;
-    size_t work = longest * p->slots * p->width, rows = longest > p->slots ? longest : p->slots;
+    size_t work = longest * p->slots * p->width + 1, rows = longest > p->slots ? longest : p->slots;
     size_t panels = p->dots ? (at_packed_bf16_size(p->exec, rows, p->width) + 1) / 2 : 0;
     if (work < LARGE) {
         if (at_exec_reserve(p->exec, panels) != AT_OK) {
