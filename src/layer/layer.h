@@ -16,6 +16,8 @@
 
 /* f(x W^T + b): x (N,in), w (out,in), b (out) or NULL -> (N,out). */
 at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b, at_activation f);
+/* base + x W^T + b: base (N,out), or NULL for none. */
+at_var *at_linear_onto(at_tape *tape, at_var *base, at_var *x, const at_param *w, const at_param *b);
 
 /* (x - mean) / sqrt(variance + eps) * gain + bias, over the width; bias NULL: none.
  * Ba et al. 2016, arXiv:1607.06450. */

@@ -208,6 +208,7 @@ static void linear_backward(at_tape *tape, const at_node *node)
     const linear_saved *saved = node->saved;
     if (saved->f == AT_LINEAR) {
         linear_products(tape, node, node->out->grad);
+        at_pass_gradient(tape, node->in[3], node->out);
         return;
     }
     size_t count = at_shape_count(node->out->shape);
@@ -242,10 +243,12 @@ void at_product(at_tape *tape, at_gemm *g, const at_param *w)
     at_panels_return(tape, &panels);
 }
 
-at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b, at_activation f)
+static at_var *run_linear(at_tape *tape, at_var *base, at_var *x, const at_param *w, const at_param *b,
+                          at_activation f)
 {
     if (!at_expect_rank(tape, w->name, x, 2) ||
-        !at_expect_shape(tape, w->name, x, at_shape2(x->shape.dim[0], (int64_t)at_param_inputs(w))))
+        !at_expect_shape(tape, w->name, x, at_shape2(x->shape.dim[0], (int64_t)at_param_inputs(w))) ||
+        (base && !at_expect_shape(tape, w->name, base, at_shape2(x->shape.dim[0], w->shape.dim[0]))))
         return NULL;
     at_var *out = at_tape_value(tape, at_shape2(x->shape.dim[0], w->shape.dim[0]));
     linear_saved *saved = out ? at_tape_saved(tape, 1, sizeof *saved) : NULL;
@@ -265,10 +268,21 @@ at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b
                  .m = (size_t)x->shape.dim[0],
                  .bias = b ? b->data : NULL,
                  .activation = f,
+                 .residual = base ? base->data : NULL,
                  .before = saved->before};
     at_product(tape, &g, w);
-    at_var *in[] = {x, at_param_var(tape, w), b ? at_param_var(tape, b) : NULL};
-    return at_tape_record(tape, &at_op_linear, tape->status == AT_OK ? out : NULL, in, 3, saved);
+    at_var *in[] = {x, at_param_var(tape, w), b ? at_param_var(tape, b) : NULL, base};
+    return at_tape_record(tape, &at_op_linear, tape->status == AT_OK ? out : NULL, in, 4, saved);
+}
+
+at_var *at_linear(at_tape *tape, at_var *x, const at_param *w, const at_param *b, at_activation f)
+{
+    return run_linear(tape, NULL, x, w, b, f);
+}
+
+at_var *at_linear_onto(at_tape *tape, at_var *base, at_var *x, const at_param *w, const at_param *b)
+{
+    return run_linear(tape, base, x, w, b, AT_LINEAR);
 }
 
 const at_op *const at_layer_ops[] = {

@@ -84,6 +84,11 @@ at_var *at_project(at_tape *tape, const at_projection *projection, at_var *x)
     return at_linear(tape, x, projection->weight, projection->bias, AT_LINEAR);
 }
 
+at_var *at_project_onto(at_tape *tape, at_var *base, const at_projection *projection, at_var *x)
+{
+    return at_linear_onto(tape, base, x, projection->weight, projection->bias);
+}
+
 static bool fused(const at_multi_head_weights *weights)
 {
     const at_scorer_spec *s = &weights->scorer.spec;
@@ -187,7 +192,7 @@ static at_var *attend_projected(at_tape *tape, const at_multi_head_weights *weig
 }
 
 at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
-                      const at_attend_spec *spec)
+                      const at_attend_spec *spec, at_var *base)
 {
     at_var *queries = at_project(tape, &weights->query, q);
     at_var *keys = at_project(tape, &weights->key, k);
@@ -200,5 +205,5 @@ at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_va
         queries = at_scale_columns(tape, queries, weights->temperature);
     at_var *attended = weights->linformer.keys ? attend_projected(tape, weights, queries, keys, values, spec)
                                                : at_heads_attend(tape, weights, queries, keys, values, spec);
-    return at_project(tape, &weights->out, attended);
+    return at_project_onto(tape, base, &weights->out, attended);
 }

@@ -73,10 +73,12 @@ at_status at_linformer_declare(at_params *params, const char *prefix, const at_l
                                size_t groups, at_linformer_weights *weights);
 
 at_var *at_project(at_tape *tape, const at_projection *projection, at_var *x);
+/* Added to `base`, unless it is NULL. */
+at_var *at_project_onto(at_tape *tape, at_var *base, const at_projection *projection, at_var *x);
 
-/* v is not read when keys are the values. */
+/* v is not read when keys are the values. base: what the result is added to, or NULL. */
 at_var *at_multi_head(at_tape *tape, const at_multi_head_weights *weights, at_var *q, at_var *k, at_var *v,
-                      const at_attend_spec *spec);
+                      const at_attend_spec *spec, at_var *base);
 
 /* Between the projections: q (Nq, H*K), k, v -> (Nq, H*W), fused where the score allows it. By pairs neither
  * bias, soft-cap, keys ahead nor a scale of one's own are known (AT_ENOSUP). */

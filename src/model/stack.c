@@ -211,6 +211,13 @@ static float path_rate(const at_stack_spec *spec, size_t i)
     return spec->layers > 1 ? spec->path_dropout * (float)i / (float)(spec->layers - 1) : spec->path_dropout;
 }
 
+/* What a sub-layer's last product may be added to at once: x, where nothing comes between the two. */
+static at_var *base_of(const running *r, at_var *x, const at_param *scale, float path)
+{
+    bool drops = r->tape->mode == AT_TAPE_TRAIN && (path > 0 || r->spec->dropout > 0);
+    return scale || drops ? NULL : x;
+}
+
 /* scale NULL: none; path: the chance of y to be left out of a sequence. */
 static at_var *leave(const running *r, at_var *x, at_var *y, const at_norm_weights *norm,
                      const at_param *scale, float path)
@@ -219,7 +226,9 @@ static at_var *leave(const running *r, at_var *x, at_var *y, const at_norm_weigh
     if (!x || !y)
         return NULL;
     at_var *sum;
-    if (path > 0 && r->tape->mode == AT_TAPE_TRAIN)
+    if (base_of(r, x, scale, path))
+        sum = y;
+    else if (path > 0 && r->tape->mode == AT_TAPE_TRAIN)
         sum = at_drop_paths(r->tape, x, at_dropout_add(r->tape, NULL, y, r->spec->dropout, r->pass->rows),
                             path, r->pass->rows);
     else
@@ -280,7 +289,7 @@ static void store_rows(const running *r, size_t into, const at_var *values)
 }
 
 static at_var *self_cached(const running *r, const at_multi_head_weights *w, size_t layer, at_var *x,
-                           const at_attend_spec *spec)
+                           const at_attend_spec *spec, at_var *base)
 {
     const at_stack_pass *p = r->pass;
     size_t each = blocks_of_layer(r->spec), width = state_width(r->spec);
@@ -298,21 +307,24 @@ static at_var *self_cached(const running *r, const at_multi_head_weights *w, siz
     AT_ASSERT(r->caches);
     for (size_t b = 0; b < p->rows->count; b++)
         r->caches[b] = cached_keys(r, at_state_self(p->state, p->slots[b]), layer);
-    return at_project(r->tape, &w->out, at_heads_attend_cached(r->tape, w, q, r->caches, width, width, spec));
+    return at_project_onto(r->tape, base, &w->out,
+                           at_heads_attend_cached(r->tape, w, q, r->caches, width, width, spec));
 }
 
-static at_var *self_attention(const running *r, const at_stack_block *b, size_t layer, at_var *x)
+static at_var *self_attention(const running *r, const at_stack_block *b, size_t layer, at_var *x,
+                              at_var *base)
 {
     at_attend_spec spec = attend_spec(r, r->spec->causal ? AT_DECODER_SELF : AT_ENCODER_SELF, layer);
     spec.keys = *r->pass->rows;
     spec.bias = r->pass->bias;
     if (!x)
         return NULL;
-    return r->pass->state ? self_cached(r, &b->self, layer, x, &spec)
-                          : at_multi_head(r->tape, &b->self, x, x, x, &spec);
+    return r->pass->state ? self_cached(r, &b->self, layer, x, &spec, base)
+                          : at_multi_head(r->tape, &b->self, x, x, x, &spec, base);
 }
 
-static at_var *cross_attention(const running *r, const at_stack_block *b, size_t layer, at_var *x)
+static at_var *cross_attention(const running *r, const at_stack_block *b, size_t layer, at_var *x,
+                               at_var *base)
 {
     const at_stack_pass *p = r->pass;
     at_attend_spec spec = attend_spec(r, AT_CROSS, layer);
@@ -321,25 +333,25 @@ static at_var *cross_attention(const running *r, const at_stack_block *b, size_t
     if (!p->state) {
         AT_ASSERT(p->memory_rows);
         spec.keys = *p->memory_rows;
-        return at_multi_head(r->tape, &b->cross, x, p->memory, p->memory, &spec);
+        return at_multi_head(r->tape, &b->cross, x, p->memory, p->memory, &spec, base);
     }
     size_t width = state_width(r->spec);
     AT_ASSERT(r->caches);
     for (size_t i = 0; i < p->rows->count; i++)
         r->caches[i] = cached_keys(r, at_state_cross(p->state, p->slots[i]), layer);
     at_var *q = at_project(r->tape, &b->cross.query, x);
-    return at_project(r->tape, &b->cross.out,
-                      at_heads_attend_cached(r->tape, &b->cross, q, r->caches, width, width, &spec));
+    return at_project_onto(r->tape, base, &b->cross.out,
+                           at_heads_attend_cached(r->tape, &b->cross, q, r->caches, width, width, &spec));
 }
 
-static at_var *feed_forward(const running *r, const at_stack_block *b, at_var *x)
+static at_var *feed_forward(const running *r, const at_stack_block *b, at_var *x, at_var *base)
 {
     at_var *hidden = at_linear(r->tape, x, b->fc1.weight, b->fc1.bias, r->spec->activation);
     if (r->spec->gated)
         hidden = at_mul(r->tape, hidden, at_project(r->tape, &b->up, x));
     if (hidden)
         hidden = at_dropout_add(r->tape, NULL, hidden, r->spec->activation_dropout, r->pass->rows);
-    return at_project(r->tape, &b->fc2, hidden);
+    return at_project_onto(r->tape, base, &b->fc2, hidden);
 }
 
 at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x)
@@ -353,14 +365,18 @@ at_var *at_stack_run(const at_stack *stack, const at_stack_pass *pass, at_var *x
     size_t layers = pass->layers ? pass->layers : spec->layers;
     for (size_t i = 0; i < layers && x; i++) {
         const at_stack_block *b = &stack->blocks[i];
-        at_var *y = self_attention(&r, b, i, enter(&r, x, &b->self_norm));
-        x = leave(&r, x, y, &b->self_norm, b->self_scale, path_rate(spec, i));
+        float path = path_rate(spec, i);
+        at_var *base = base_of(&r, x, b->self_scale, path);
+        at_var *y = self_attention(&r, b, i, enter(&r, x, &b->self_norm), base);
+        x = leave(&r, x, y, &b->self_norm, b->self_scale, path);
         if (spec->cross) {
-            y = cross_attention(&r, b, i, enter(&r, x, &b->cross_norm));
-            x = leave(&r, x, y, &b->cross_norm, NULL, path_rate(spec, i));
+            base = base_of(&r, x, NULL, path);
+            y = cross_attention(&r, b, i, enter(&r, x, &b->cross_norm), base);
+            x = leave(&r, x, y, &b->cross_norm, NULL, path);
         }
-        y = feed_forward(&r, b, enter(&r, x, &b->ffn_norm));
-        x = leave(&r, x, y, &b->ffn_norm, b->ffn_scale, path_rate(spec, i));
+        base = base_of(&r, x, b->ffn_scale, path);
+        y = feed_forward(&r, b, enter(&r, x, &b->ffn_norm), base);
+        x = leave(&r, x, y, &b->ffn_norm, b->ffn_scale, path);
     }
     return spec->norm == AT_PRE_NORM && !pass->layers && x ? at_norm_run(r.tape, x, &stack->last) : x;
 }

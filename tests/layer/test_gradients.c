@@ -80,6 +80,28 @@ static void one_matrix_used_twice(void **state)
     at_params_free(&params);
 }
 
+/* A residual path through two layers, whose base is a leaf first and their own input then. */
+static at_var *residual(at_tape *tape, at_var *const *x, const void *context)
+{
+    const linear_case *c = context;
+    at_var *h = at_linear_onto(tape, x[0], at_activate(tape, x[1], AT_TANH), c->w, c->b);
+    return at_linear_onto(tape, h, h, c->w, c->b);
+}
+
+static void linear_onto_a_base(void **state)
+{
+    (void)state;
+    at_params params = {0};
+    linear_case c = {declare(&params, "w", at_shape2(5, 5)), declare(&params, "b", at_shape1(5)), AT_LINEAR};
+    fill(&params);
+    gradient_check(&(gradient_case){.name = "linear onto a base",
+                                    .build = residual,
+                                    .context = &c,
+                                    .leaves = {at_shape2(3, 5), at_shape2(3, 5)},
+                                    .params = &params});
+    at_params_free(&params);
+}
+
 /* h = tanh(h w^T + b + x_t) with fewer rows at each step, as when sentences end. */
 static at_var *repeated(at_tape *tape, at_var *const *x, const void *context)
 {
@@ -289,7 +311,8 @@ typedef struct heads_case {
 static at_var *multi_head(at_tape *tape, at_var *const *x, const void *context)
 {
     const heads_case *c = context;
-    return at_multi_head(tape, &c->weights, x[c->source[0]], x[c->source[1]], x[c->source[2]], &c->spec);
+    return at_multi_head(tape, &c->weights, x[c->source[0]], x[c->source[1]], x[c->source[2]], &c->spec,
+                         NULL);
 }
 
 /* Queries, keys, values from one, two, three sources, of different widths and lengths; X as all three. */
@@ -409,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linears),
         cmocka_unit_test(one_matrix_used_twice),
+        cmocka_unit_test(linear_onto_a_base),
         cmocka_unit_test(a_matrix_in_a_loop),
         cmocka_unit_test(norms),
         cmocka_unit_test(norms_without_a_bias),

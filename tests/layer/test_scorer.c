@@ -175,7 +175,8 @@ static void heads_file_their_weights(void **state)
     at_attend_spec attend = {
         .heads = 3, .groups = 3, .queries = queries, .keys = keys, .kind = AT_CROSS, .layer = 1};
     at_var *x = at_leaf(tape, at_shape2(NK, 6), k, NULL);
-    assert_non_null(at_multi_head(tape, &weights, at_leaf(tape, at_shape2(NQ, 6), q, NULL), x, x, &attend));
+    assert_non_null(
+        at_multi_head(tape, &weights, at_leaf(tape, at_shape2(NQ, 6), q, NULL), x, x, &attend, NULL));
     assert_int_equal(at_trace_count(trace), 3 * 4);
     for (size_t i = 0; i < at_trace_count(trace); i++) {
         const at_trace_map *m = at_trace_at(trace, i);
@@ -190,7 +191,7 @@ static void heads_file_their_weights(void **state)
     attend.softcap = 2;
     at_tape_begin(tape, AT_TAPE_RUN, 0, 0);
     x = at_leaf(tape, at_shape2(NK, 6), k, NULL);
-    assert_null(at_multi_head(tape, &weights, at_leaf(tape, at_shape2(NQ, 6), q, NULL), x, x, &attend));
+    assert_null(at_multi_head(tape, &weights, at_leaf(tape, at_shape2(NQ, 6), q, NULL), x, x, &attend, NULL));
     check_fails(at_tape_status(tape), AT_ENOSUP, "score 'additive' knows no bias, soft-cap");
     at_tape_free(tape);
     at_exec_free(exec);

@@ -115,7 +115,7 @@ static void close_heads(heads *h)
 static at_var *run_heads(heads *h, at_var *q, at_var *k, at_attend_spec spec)
 {
     spec.heads = spec.groups = 2;
-    return at_multi_head(h->tape, &h->weights, q, k, k, &spec);
+    return at_multi_head(h->tape, &h->weights, q, k, k, &spec, NULL);
 }
 
 /* Padding behind a sequence, masked, gives what the sequence alone gives, whatever stands there. */
