@@ -59,7 +59,7 @@ static const at_field fields[] = {
     {"first", AT_FIELD_CHOICE, offsetof(options, first), "centre", 0, 0, "centre|anywhere",
      "where the first glimpse falls"},
     {"copies", AT_FIELD_INT, offsetof(options, copies), "1", 1, 64, NULL,
-     "paths drawn for each picture of a training batch"},
+     "paths drawn for each picture of a training batch, which are compared with each other"},
     {"deviation", AT_FIELD_REAL, offsetof(options, deviation), "0.1", 0.001, 2, NULL,
      "of the places drawn in training around those chosen; 2 is the width of the picture"},
     {"reward", AT_FIELD_CHOICE, offsetof(options, reward), "right", 0, 0, "right|probability",
@@ -393,6 +393,21 @@ static at_var *weighted_squares(at_tape *tape, at_var *x, const float *targets, 
     return d ? at_sum(tape, at_mul(tape, at_mul(tape, d, d), at_leaf(tape, x->shape, each, NULL))) : NULL;
 }
 
+/* What the other paths through a picture gained by the same move is to be expected of it: a baseline that
+ * knows how hard the picture is. Kool, van Hoof and Welling 2019, "Buy 4 REINFORCE Samples, Get a Baseline
+ * for Free!". */
+static void compare_copies(const look *l, float *gain, size_t moves)
+{
+    size_t copies = l->gaze->copies;
+    for (size_t i = 0; copies > 1 && i < moves; i += copies) {
+        double sum = 0;
+        for (size_t j = 0; j < copies; j++)
+            sum += (double)gain[i + j];
+        for (size_t j = 0; j < copies; j++)
+            gain[i + j] -= (float)((sum - (double)gain[i + j]) / (double)(copies - 1));
+    }
+}
+
 /* Places that were followed by more reward than was to be expected become more likely, others less:
  * - (R - b) log N(drawn; mean, deviation^2) with R - b as a constant, and (R - b)^2 for the baseline b. */
 static at_var *policy_loss(look *l, const float *rewards, float scale)
@@ -411,6 +426,7 @@ static at_var *policy_loss(look *l, const float *rewards, float scale)
         equal[i] = scale;
         gain[i] = scale * (rewards[i] - baseline->data[i]) * sharpness;
     }
+    compare_copies(l, gain, moves);
     at_var *places = weighted_squares(tape, means, l->drawn, gain);
     at_var *expected = weighted_squares(tape, baseline, rewards, equal);
     return places && expected ? at_add(tape, places, expected) : NULL;
