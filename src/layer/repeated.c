@@ -29,6 +29,7 @@ static void repeated_backward(at_tape *tape, const at_node *node)
     if (d_b)
         at_add_columns(tape->exec, d_b, r->d, r->taken, r->out);
     at_panels_return(tape, &r->back);
+    r->came_back = false;
     at_tape_return(tape, r->x);
     at_tape_return(tape, r->d);
     r->x = r->d = NULL;

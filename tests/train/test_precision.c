@@ -1,9 +1,11 @@
 /* Training whose products are in bf16 learns like one in fp32, and resumes to the same bits. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
-#include "layer/layer.h"
+#include "layer/recurrent.h"
+#include "layer/repeated.h"
 #include "tests/check.h"
 #include "tests/training.h"
 
@@ -109,10 +111,10 @@ static double rounded(float x)
     return (double)at_bf16_to_f32(at_f32_to_bf16(x));
 }
 
-/* One product by hand: inputs, weights and the gradient that comes back are rounded, sums are not. */
-static void products_see_rounded_factors(void **state)
+/* One product by hand, of a linear layer or of one in a loop: inputs, weights and the gradient that comes back
+ * are rounded, sums are not. */
+static void product_sees_rounded_factors(bool repeats)
 {
-    (void)state;
     enum { N = 3, IN = 5, OUT = 4 };
     at_exec *exec;
     at_tape *tape;
@@ -135,7 +137,8 @@ static void products_see_rounded_factors(void **state)
     tape->mixed = true;
     tape->grads = grads;
     at_var *in = at_leaf(tape, at_shape2(N, IN), x, d_x);
-    at_var *y = at_linear(tape, in, w, NULL, AT_LINEAR);
+    at_var *y = repeats ? at_repeated_step(tape, at_repeated_new(tape, w, NULL, N), in, NULL)
+                        : at_linear(tape, in, w, NULL, AT_LINEAR);
     float got[N * OUT];
     memcpy(got, y->data, sizeof got);
     at_var *loss = at_sum(tape, at_mul(tape, y, at_leaf(tape, at_shape2(N, OUT), c, NULL)));
@@ -171,10 +174,115 @@ static void products_see_rounded_factors(void **state)
     at_exec_free(exec);
 }
 
+static void products_see_rounded_factors(void **state)
+{
+    (void)state;
+    product_sees_rounded_factors(false);
+    product_sees_rounded_factors(true);
+}
+
+enum { CELL_IN = 12, CELL_WIDTH = 48, CELL_ROWS = 9 };
+
+typedef struct cell_run {
+    at_recurrent layer;
+    at_params params;
+    float *grads, *d_x, y[CELL_ROWS * CELL_WIDTH];
+} cell_run;
+
+/* The states of three sequences; unless only running, the gradients of their squares. */
+static void run_cell(cell_run *r, at_exec *exec, at_tape_mode mode, bool mixed)
+{
+    static const int32_t offsets[] = {0, 4, 8, CELL_ROWS};
+    static float x[CELL_ROWS * CELL_IN];
+    at_rows rows = {3, offsets, NULL};
+    at_tape *tape;
+    check_ok(at_tape_new(exec, &tape));
+    for (size_t i = 0; i < CELL_ROWS * CELL_IN; i++)
+        x[i] = sinf((float)i * 1.37f);
+    memset(r->grads, 0, r->params.total * sizeof *r->grads);
+    memset(r->d_x, 0, sizeof x);
+    at_tape_begin(tape, mode, 0, 0);
+    tape->mixed = mixed;
+    tape->grads = r->grads;
+    at_var *y = at_recurrent_rows(tape, &r->layer, at_leaf(tape, at_shape2(CELL_ROWS, CELL_IN), x, r->d_x),
+                                  &rows, NULL, NULL);
+    assert_non_null(y);
+    memcpy(r->y, y->data, sizeof r->y);
+    if (mode != AT_TAPE_RUN)
+        check_ok(at_tape_backward(tape, at_sum(tape, at_mul(tape, y, y))));
+    at_tape_free(tape);
+}
+
+static void near_but_not_the_same(const char *what, const float *got, const float *want, size_t n)
+{
+    double off = 0, all = 0;
+    for (size_t i = 0; i < n; i++) {
+        off += pow((double)got[i] - (double)want[i], 2);
+        all += pow((double)want[i], 2);
+    }
+    double part = sqrt(off / all);
+    print_message("%s: %.5f apart\n", what, part);
+    assert_true(part > 1e-5 && part < 0.02);
+}
+
+static void cells_stay_near_fp32(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        at_cell cell;
+    } cells[] = {{"rnn", {.kind = AT_CELL_RNN}},
+                 {"gru", {.kind = AT_CELL_GRU}},
+                 {"gru, reset before", {.kind = AT_CELL_GRU, .reset_before = true}},
+                 {"lstm", {.kind = AT_CELL_LSTM}}};
+    at_exec *exec;
+    check_ok(at_exec_new(NULL, 2, &exec));
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        cell_run r = {0};
+        at_recurrent_spec spec = {
+            .cell = cells[i].cell, .in = CELL_IN, .width = CELL_WIDTH, .layers = 1, .biases = true};
+        check_ok(at_recurrent_declare(&r.params, "r", &spec, &r.layer));
+        check_ok(at_params_allocate(&r.params));
+        at_params_init(&r.params, 3);
+        check_ok(at_params_shadow(&r.params, exec));
+        float *want = calloc(r.params.total, sizeof *want), want_x[CELL_ROWS * CELL_IN];
+        r.grads = calloc(r.params.total, sizeof *r.grads);
+        r.d_x = calloc(CELL_ROWS * CELL_IN, sizeof *r.d_x);
+        assert_true(want && r.grads && r.d_x);
+        run_cell(&r, exec, AT_TAPE_CHECK, false);
+        memcpy(want, r.grads, r.params.total * sizeof *want);
+        memcpy(want_x, r.d_x, sizeof want_x);
+        run_cell(&r, exec, AT_TAPE_CHECK, true);
+        for (size_t j = 0; j < r.params.count; j++) {
+            const at_param *p = r.params.list[j];
+            print_message("%s ", cells[i].name);
+            near_but_not_the_same(p->name, r.grads + p->offset, want + p->offset, at_shape_count(p->shape));
+        }
+        near_but_not_the_same(cells[i].name, r.d_x, want_x, CELL_ROWS * CELL_IN);
+        /* Kept in bf16, packed as a model is for running, or packed when the loop begins. */
+        float mixed[CELL_ROWS * CELL_WIDTH];
+        memcpy(mixed, r.y, sizeof mixed);
+        check_ok(at_params_compact(&r.params, exec));
+        for (int packs = 0; packs < 2; packs++) {
+            for (size_t j = 0; packs && j < r.params.count; j++)
+                if (r.params.list[j]->compact)
+                    check_ok(at_param_pack(r.params.list[j], exec));
+            run_cell(&r, exec, AT_TAPE_RUN, false);
+            check_near(r.y, mixed, CELL_ROWS * CELL_WIDTH, exec->kernels->dots ? 0 : 0.01);
+        }
+        free(want);
+        free(r.grads);
+        free(r.d_x);
+        at_params_free(&r.params);
+    }
+    at_exec_free(exec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_see_rounded_factors),
+        cmocka_unit_test(cells_stay_near_fp32),
         cmocka_unit_test(losses_stay_within_noise_of_fp32),
         cmocka_unit_test(resumed_and_on_any_threads_it_is_the_same),
     };
