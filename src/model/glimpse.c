@@ -27,6 +27,7 @@ typedef struct options {
     int64_t what, where, combine, glimpse_width;
     int64_t cell, width, locator, places, first, copies, reward;
     double deviation, early_loss, dropout;
+    bool norm;
 } options;
 
 static const at_field fields[] = {
@@ -60,6 +61,8 @@ static const at_field fields[] = {
      "where the first glimpse falls"},
     {"copies", AT_FIELD_INT, offsetof(options, copies), "1", 1, 64, NULL,
      "paths drawn for each picture of a training batch, which are compared with each other"},
+    {"norm", AT_FIELD_BOOL, offsetof(options, norm), "false", 0, 0, NULL,
+     "layer norm before the class is read from a state: those of a ReLU core have no bounds"},
     {"deviation", AT_FIELD_REAL, offsetof(options, deviation), "0.1", 0.001, 2, NULL,
      "of the places drawn in training around those chosen; 2 is the width of the picture"},
     {"reward", AT_FIELD_CHOICE, offsetof(options, reward), "right", 0, 0, "right|probability",
@@ -73,6 +76,7 @@ static const at_field fields[] = {
 typedef struct net {
     at_projection what, where, both, both_where; /* both_where: combine sum */
     at_recurrent core;
+    at_norm_weights state;   /* before the classifier; or NULLs */
     at_norm_weights locator; /* location network: the state grows from step to step, what it says must not */
     at_projection hidden, mean;
     at_projection baseline, classifier;
@@ -128,6 +132,8 @@ static at_status build(at_model *model)
     at_norm_spec norm = {.width = (size_t)o->width};
     if (st == AT_OK)
         st = at_norm_declare(&model->params, "locator.", "norm", &norm, &n->locator);
+    if (st == AT_OK && o->norm)
+        st = at_norm_declare(&model->params, "classifier.", "norm", &norm, &n->state);
     if (st == AT_OK) { /* it begins in the middle, where tanh has a slope */
         at_param *mean = at_params_find(&model->params, "locator.mean.weight");
         mean->init = AT_INIT_NORMAL;
@@ -415,6 +421,10 @@ static at_var *policy_loss(look *l, const float *rewards, float scale)
     at_tape *tape = l->tape;
     size_t moves = l->count * (l->steps - 1);
     at_var *states = at_leaf(tape, at_shape2((int64_t)moves, l->o->width), l->states, NULL);
+    if (l->o->norm && states) { /* what the class is read from is not the baseline's to move */
+        states = at_norm_run(tape, states, &l->n->state);
+        states = states ? at_leaf(tape, states->shape, states->data, NULL) : NULL;
+    }
     at_var *baseline = states ? at_project(tape, &l->n->baseline, states) : NULL;
     at_var *means = baseline ? at_stack_rows(tape, l->means + 1, l->steps - 1) : NULL;
     float *equal = at_tape_saved(tape, 2 * moves + 1, sizeof *equal);
@@ -458,7 +468,10 @@ static float *rewards_of(const look *l, const at_var *logits, const int32_t *lab
 
 static at_var *classify(const at_model *model, at_tape *tape, at_var *state)
 {
-    return at_label_logits(tape, &((const net *)model->net)->classifier, state);
+    const net *n = model->net;
+    if (((const options *)model->options)->norm && state)
+        state = at_norm_run(tape, state, &n->state);
+    return at_label_logits(tape, &n->classifier, state);
 }
 
 /* What the states before the last would have said. */

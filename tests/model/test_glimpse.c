@@ -81,6 +81,7 @@ static void gradients_at_given_places(void **state)
     check("{}", 1, 5);
     check("{\"combine\": \"product\", \"cell\": \"lstm\", \"scales\": 2}", 1, 4);
     check("{\"cell\": \"gru\", \"scales\": 2, \"channels\": 3, \"zoom\": 3}", 3, 4);
+    check("{\"norm\": true}", 1, 5);
 }
 
 /* ---------------------------------------------------------------- REINFORCE */
@@ -221,13 +222,12 @@ static void drawn_gradients_meet_the_expectation(void **state)
 
 /* Rewards move the location network and the baseline, nothing else: the others' gradients are those of
  * cross-entropy along the same path. */
-static void rewards_move_nothing_else(void **state)
+static void rewards_move_only_looking(const char *options)
 {
-    (void)state;
     static album a;
     toy t;
     at_loss_report report = {0};
-    toy_open(&t, &(toy_spec){.family = "glimpse", .labels = CLASSES, .seed = 6});
+    toy_open(&t, &(toy_spec){.family = "glimpse", .options = options, .labels = CLASSES, .seed = 6});
     open_album(&a, 5, 1);
     step_gradients(&t, &a, 9, &report);
     float *all = malloc(t.model->params.total * sizeof *all);
@@ -251,6 +251,13 @@ static void rewards_move_nothing_else(void **state)
     }
     free(all);
     toy_close(&t);
+}
+
+static void rewards_move_nothing_else(void **state)
+{
+    (void)state;
+    rewards_move_only_looking("{}");
+    rewards_move_only_looking("{\"norm\": true}");
 }
 
 /* ---------------------------------------------------------------- paths */
