@@ -111,8 +111,8 @@ static double rounded(float x)
     return (double)at_bf16_to_f32(at_f32_to_bf16(x));
 }
 
-/* One product by hand, of a linear layer or of one in a loop: inputs, weights and the gradient that comes back
- * are rounded, sums are not. */
+/* One product by hand, of a linear layer or of one in a loop: inputs, weights and the gradient that comes
+ * back are rounded, sums are not. */
 static void product_sees_rounded_factors(bool repeats)
 {
     enum { N = 3, IN = 5, OUT = 4 };
