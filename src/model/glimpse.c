@@ -194,8 +194,8 @@ static void chain(const at_model *model, at_graph *graph)
     snprintf(s->shape, sizeof s->shape, "h×w×%lld", (long long)o->channels);
     s = chain_step(model, graph, 0, "glimpses", o->scales * o->channels * o->size * o->size);
     snprintf(s->detail, sizeof s->detail,
-             "%lld, one after the other, each of %lld scales of %lld×%lld pixels", (long long)o->glimpses,
-             (long long)o->scales, (long long)o->size, (long long)o->size);
+             "%lld, one after the other, each of %lld scale%s of %lld×%lld pixels", (long long)o->glimpses,
+             (long long)o->scales, o->scales == 1 ? "" : "s", (long long)o->size, (long long)o->size);
     s = chain_step(model, graph, 0, "glimpse network", o->glimpse_width);
     snprintf(s->detail, sizeof s->detail, "what (%lld) and where (%lld), %s", (long long)o->what,
              (long long)o->where, o->combine == AT_GAZE_SUM ? "added" : "multiplied");
