@@ -20,8 +20,8 @@ static void blocks_backward(at_tape *tape, const at_cell_loop *loop, size_t bloc
                             const float *a, size_t a_row, float *d_w)
 {
     size_t d = loop->cell.width;
-    at_panels rounded = {0};
-    if (tape->mixed && !at_panels_rounded(tape, a, a_row, loop->taken, d, &rounded))
+    at_panels rows;
+    if (!at_panels_rows(tape, a, a_row, loop->taken, d, &rows))
         return;
     at_gemm g = {.a = loop->d_u + block * d,
                  .a_row = 1,
@@ -32,12 +32,9 @@ static void blocks_backward(at_tape *tape, const at_cell_loop *loop, size_t bloc
                  .n = d,
                  .k = loop->taken,
                  .accumulate = true};
-    if (rounded.narrow)
-        at_gemm_panels(tape->exec, &g, &rounded);
-    else
-        at_gemm_plain(tape->exec, &g, a, a_row);
+    at_gemm_panels(tape->exec, &g, &rows);
     at_exec_gemm(tape->exec, &g);
-    at_panels_return(tape, &rounded);
+    at_panels_return(tape, &rows);
 }
 
 static void weights_backward(at_tape *tape, const at_node *node)

@@ -49,24 +49,26 @@ void at_sinusoids(float *out, size_t positions, size_t width);
  * of other folders that fuse something with it. */
 void at_product(at_tape *tape, at_gemm *g, const at_param *w);
 
-/* The panels of w^T that this tape's products read: those that are packed, or packed now, in fp32 or bf16.
- * False: see the tape. */
+/* The second factor of a product: panels in fp32 or bf16, or a matrix read where it lies. */
 typedef struct at_panels {
-    const float *wide; /* one of the two */
+    const float *wide; /* one of the three */
     const at_bf16 *narrow;
+    const float *plain;
+    size_t plain_row; /* apart lie the rows of `plain` */
     float *borrowed;
 } at_panels;
 /* Whether products with w read numbers in bf16: what it multiplies may be rounded to bf16 then. */
 bool at_narrow_weights(const at_tape *tape, const at_param *w);
+/* w^T as this tape's products read it: panels that are packed, or packed now. False: see the tape. */
 bool at_panels_of(at_tape *tape, const at_param *w, at_panels *panels);
-/* The same of w as it lies, for gradients of what it multiplies; fp32 weights are read where they are: both
- * NULL. */
+/* w, for gradients of what it multiplies: panels in bf16, or where it lies. */
 bool at_panels_back(at_tape *tape, const at_param *w, at_panels *panels);
-/* Of mixed training: those of x (rows,width), whose rows lie x_row apart, rounded to bf16. */
-bool at_panels_rounded(at_tape *tape, const float *x, size_t x_row, size_t rows, size_t width,
-                       at_panels *panels);
+/* x (rows,width), rows x_row apart, for gradients of weights: in mixed training panels in bf16, otherwise
+ * where it lies. */
+bool at_panels_rows(at_tape *tape, const float *x, size_t x_row, size_t rows, size_t width,
+                    at_panels *panels);
 void at_panels_return(at_tape *tape, at_panels *panels);
-/* Points g->b at panels; k and n must be set. */
+/* Points g->b at the factor; k and n must be set. */
 void at_gemm_panels(const at_exec *exec, at_gemm *g, const at_panels *panels);
 /* In mixed training a copy of x (n numbers) rounded to bf16, to be given back with at_tape_return(*borrowed),
  * unless the products round it themselves; otherwise x itself. NULL: see the tape. */

@@ -91,13 +91,15 @@ bool at_panels_of(at_tape *tape, const at_param *w, at_panels *panels)
 bool at_panels_back(at_tape *tape, const at_param *w, at_panels *panels)
 {
     size_t in = at_param_inputs(w), out = (size_t)w->shape.dim[0];
-    *panels = (at_panels){0};
+    *panels = (at_panels){.plain = w->data, .plain_row = in};
     return !at_narrow_weights(tape, w) || pack_now(tape, w, out, in, in, 1, panels);
 }
 
-bool at_panels_rounded(at_tape *tape, const float *x, size_t x_row, size_t rows, size_t width,
-                       at_panels *panels)
+bool at_panels_rows(at_tape *tape, const float *x, size_t x_row, size_t rows, size_t width, at_panels *panels)
 {
+    *panels = (at_panels){.plain = x, .plain_row = x_row};
+    if (!tape->mixed)
+        return true;
     size_t floats = (at_packed_bf16_size(tape->exec, rows, width) + 1) / 2;
     *panels = (at_panels){.borrowed = at_tape_borrow(tape, floats)};
     if (!panels->borrowed)
@@ -118,8 +120,10 @@ void at_gemm_panels(const at_exec *exec, at_gemm *g, const at_panels *panels)
 {
     if (panels->narrow)
         at_gemm_packed_bf16(exec, g, panels->narrow);
-    else
+    else if (panels->wide)
         at_gemm_packed(exec, g, panels->wide);
+    else
+        at_gemm_plain(exec, g, panels->plain, panels->plain_row);
 }
 
 const float *at_rounded(at_tape *tape, const float *x, size_t n, float **borrowed)
@@ -148,18 +152,15 @@ void at_add_to_input(at_tape *tape, const at_param *w, const at_panels *back, co
                  .n = in,
                  .k = out,
                  .accumulate = !fresh};
-    if (back->narrow)
-        at_gemm_panels(tape->exec, &g, back);
-    else
-        at_gemm_plain(tape->exec, &g, w->data, in);
+    at_gemm_panels(tape->exec, &g, back);
     at_exec_gemm(tape->exec, &g);
 }
 
 void at_add_to_weight(at_tape *tape, float *d_w, const float *d, size_t out, const float *x, size_t in,
                       size_t n)
 {
-    at_panels panels = {0};
-    if (tape->mixed && !at_panels_rounded(tape, x, in, n, in, &panels))
+    at_panels panels;
+    if (!at_panels_rows(tape, x, in, n, in, &panels))
         return;
     at_gemm g = {.a = d,
                  .a_row = 1,
@@ -170,10 +171,7 @@ void at_add_to_weight(at_tape *tape, float *d_w, const float *d, size_t out, con
                  .n = in,
                  .k = n,
                  .accumulate = true};
-    if (panels.narrow)
-        at_gemm_panels(tape->exec, &g, &panels);
-    else
-        at_gemm_plain(tape->exec, &g, x, in);
+    at_gemm_panels(tape->exec, &g, &panels);
     at_exec_gemm(tape->exec, &g);
     at_panels_return(tape, &panels);
 }

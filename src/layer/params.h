@@ -53,7 +53,7 @@ typedef struct at_param {
     struct at_param *tied_to;
     bool gathered;
     bool
-        compact; /* only at_product and at_embed read it, so it may be kept in bf16: set by who declares it */
+        compact; /* read as a factor or by at_embed only, so it may be kept in bf16: set by who declares it */
     size_t offset;         /* floats from the start of each block; a tied one has its owner's */
     const float *data;     /* fp32, row-major; NULL where only data16 is kept, once allocated or loaded */
     const at_bf16 *data16; /* the same numbers in bf16, or NULL; with masters their shadow */

@@ -9,7 +9,6 @@ struct at_repeated {
     at_panels panels, back; /* for the products forward; for those back, from the first of them on */
     at_var *token;          /* stands for the weights on the tape: wants a gradient when they do */
     size_t rows, in, out;
-    bool came_back;
     size_t taken; /* rows given so far; in backward: rows that came back */
     float *x, *d; /* (rows,in), (rows,out), from the first step back on */
 };
@@ -29,7 +28,6 @@ static void repeated_backward(at_tape *tape, const at_node *node)
     if (d_b)
         at_add_columns(tape->exec, d_b, r->d, r->taken, r->out);
     at_panels_return(tape, &r->back);
-    r->came_back = false;
     at_tape_return(tape, r->x);
     at_tape_return(tape, r->d);
     r->x = r->d = NULL;
@@ -57,9 +55,8 @@ static void leave_rows(at_tape *tape, at_repeated *r, const at_var *x, const flo
 static void step_to_input(at_tape *tape, at_repeated *r, const at_var *x, const float *d, float *d_x,
                           bool fresh)
 {
-    if (!r->came_back && !at_panels_back(tape, r->w, &r->back))
+    if (!r->back.narrow && !r->back.plain && !at_panels_back(tape, r->w, &r->back))
         return;
-    r->came_back = true;
     size_t n = (size_t)x->shape.dim[0];
     float *borrowed;
     const float *factor = at_rounded(tape, d, n * r->out, &borrowed);

@@ -115,9 +115,9 @@ const at_op at_op_cross_entropy = {"cross_entropy", cross_entropy_backward};
 
 /* What the chunks' products read. */
 typedef struct factors {
-    const float *x, *w; /* (N,D), (V,D) */
+    const float *x; /* (N,D) */
     size_t d;
-    at_panels panels, back; /* of w^T, and of w: neither when w is read as it lies */
+    at_panels panels, back; /* w^T; w, where gradients are wanted */
 } factors;
 
 /* Logits of `rows` rows of x, from `first` on. */
@@ -142,10 +142,7 @@ static void project_back(at_tape *tape, const cross_entropy *s, const factors *f
     size_t d = f->d, v = s->vocabulary;
     at_gemm back = {
         .a = logits, .a_row = v, .a_col = 1, .c = s->d_x + first * d, .c_row = d, .m = rows, .n = d, .k = v};
-    if (f->back.narrow)
-        at_gemm_panels(tape->exec, &back, &f->back);
-    else
-        at_gemm_plain(tape->exec, &back, f->w, d);
+    at_gemm_panels(tape->exec, &back, &f->back);
     at_exec_gemm(tape->exec, &back);
     at_gemm weight = {.a = logits,
                       .a_row = 1,
@@ -156,16 +153,12 @@ static void project_back(at_tape *tape, const cross_entropy *s, const factors *f
                       .n = d,
                       .k = rows,
                       .accumulate = first > 0};
-    const float *x = f->x + first * d;
-    at_panels rounded = {0};
-    if (tape->mixed && !at_panels_rounded(tape, x, d, rows, d, &rounded))
+    at_panels panels;
+    if (!at_panels_rows(tape, f->x + first * d, d, rows, d, &panels))
         return;
-    if (rounded.narrow)
-        at_gemm_panels(tape->exec, &weight, &rounded);
-    else
-        at_gemm_plain(tape->exec, &weight, x, d);
+    at_gemm_panels(tape->exec, &weight, &panels);
     at_exec_gemm(tape->exec, &weight);
-    at_panels_return(tape, &rounded);
+    at_panels_return(tape, &panels);
 }
 
 /* One chunk, of twins both: logits, losses, and while the logits' gradient is there, its two products. */
@@ -188,7 +181,7 @@ static void run_chunks(at_tape *tape, cross_entropy *s, const at_var *x, const a
 {
     size_t n = (size_t)x->shape.dim[0], most = s->twins > 0 ? CHUNK / 2 : CHUNK;
     float *rounded;
-    factors f = {.w = w->data, .d = (size_t)w->shape.dim[1]};
+    factors f = {.d = (size_t)w->shape.dim[1]};
     f.x = at_rounded(tape, x->data, n * f.d, &rounded);
     if (at_panels_of(tape, w, &f.panels) && (!s->d_x || at_panels_back(tape, w, &f.back)) && f.x)
         for (s->first = 0; s->first < count; s->first += most) {

@@ -237,9 +237,9 @@ static void multiply_strip(const strip *s, size_t rows, int panels)
     }
 }
 
-/* What follows the last product, while the strip's part of C is in the first cache; f is a constant where
- * this is inlined. */
-/* f is a constant where this is inlined: its numbers are fetched once for all rows */
+/* What follows the last product of a strip, while its part of C is in the first cache. f is a constant where
+ * this is inlined: the numbers that it needs are fetched once for all rows, which have but a few vectors
+ * each. */
 AT_INLINE void finish_rows(const at_gemm *g, size_t at, size_t j, size_t rows, size_t columns,
                            const at_activation f)
 {
